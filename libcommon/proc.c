@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#include "proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "parse.h"
+
+#define CHUNK 4096
+
+static int read_all(int fd, char **text, size_t *len)
+{
+	size_t size = CHUNK, fill = 0;
+	char *buf = malloc(size);
+
+	while (buf) {
+		ssize_t n = read(fd, buf + fill, size - fill - 1);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			free(buf);
+			return -1;
+		}
+		if (n == 0)
+			break;
+		fill += (size_t)n;
+		if (size - fill < CHUNK / 2) {
+			char *grown = realloc(buf, size * 2);
+
+			if (!grown) {
+				free(buf);
+				return -1;
+			}
+			buf = grown;
+			size *= 2;
+		}
+	}
+	if (!buf)
+		return -1;
+	buf[fill] = '\0';
+	*text = buf;
+	if (len)
+		*len = fill;
+	return 0;
+}
+
+int cr_proc_read(pid_t pid, const char *file, char **text, size_t *len, struct cr_err *err)
+{
+	char path[128];
+	cr_auto_fd int fd = -1;
+
+	*text = NULL;
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return cr_err_sys(err, "unable to open %s", path);
+	if (read_all(fd, text, len) < 0)
+		return cr_err_sys(err, "unable to read %s", path);
+	return 0;
+}
+
+int cr_proc_link(pid_t pid, const char *file, char *buf, size_t size, struct cr_err *err)
+{
+	char path[128];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	n = readlink(path, buf, size - 1);
+	buf[n > 0 ? n : 0] = '\0';
+	if (n < 0)
+		return cr_err_sys(err, "unable to read the link %s", path);
+	if ((size_t)n == size - 1)
+		return cr_err_set(err, CR_REFUSED, "%s: the path is too long", path);
+	return 0;
+}
+
+int cr_proc_stat(pid_t pid, struct cr_proc_stat *st, struct cr_err *err)
+{
+	cr_auto_free char *text = NULL;
+	char *open_paren, *p, *save = NULL, *word;
+	size_t n;
+
+	memset(st, 0, sizeof(*st));
+	if (cr_proc_read(pid, "stat", &text, NULL, err) < 0)
+		return -1;
+	/* The name may hold anything, parentheses too. */
+	open_paren = strchr(text, '(');
+	p = strrchr(text, ')');
+	if (!open_paren || !p || p < open_paren || p[1] != ' ' || !p[2])
+		return cr_err_set(err, CR_SYSTEM, "/proc/%d/stat: not understood", (int)pid);
+	n = (size_t)(p - open_paren - 1);
+	if (n >= sizeof(st->comm))
+		n = sizeof(st->comm) - 1;
+	memcpy(st->comm, open_paren + 1, n);
+	st->state = p[2];
+	st->field[1] = (uint64_t)pid;
+	p += 3;
+	for (int i = 4; i <= 52 && (word = strtok_r(p, " \n", &save)); i++, p = NULL) {
+		int64_t v;
+
+		if (word[0] == '-' && cr_parse_i64(word, 10, INT64_MIN, 0, &v) == 0)
+			st->field[i] = (uint64_t)v;
+		else if (cr_parse_u64(word, 10, 0, UINT64_MAX, &st->field[i]) < 0)
+			return cr_err_set(err, CR_SYSTEM, "/proc/%d/stat: not understood",
+					  (int)pid);
+	}
+	return 0;
+}
+
+const char *cr_proc_field(const char *status, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *line = status; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, name, len) == 0 && line[len] == ':') {
+			line += len + 1;
+			return line + strspn(line, " \t");
+		}
+	}
+	return NULL;
+}
+
+static int push(pid_t **list, unsigned int *count, unsigned int *room, pid_t pid,
+		struct cr_err *err)
+{
+	if (*count == *room) {
+		unsigned int want = *room ? *room * 2 : 16;
+		pid_t *grown = realloc(*list, want * sizeof(pid_t));
+
+		if (!grown)
+			return cr_err_sys(err, "out of memory");
+		*list = grown;
+		*room = want;
+	}
+	(*list)[(*count)++] = pid;
+	return 0;
+}
+
+static int by_pid(const void *a, const void *b)
+{
+	return *(const pid_t *)a - *(const pid_t *)b;
+}
+
+int cr_proc_tids(pid_t pid, pid_t **list, unsigned int *count, struct cr_err *err)
+{
+	char path[64];
+	cr_auto_dir DIR *dir = NULL;
+	unsigned int room = 0;
+	struct dirent *e;
+	pid_t tid;
+
+	*list = NULL;
+	*count = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	if (!dir)
+		return cr_err_sys(err, "unable to open %s", path);
+	while ((e = readdir(dir))) {
+		if (cr_parse_pid(e->d_name, &tid) < 0)
+			continue;
+		if (push(list, count, &room, tid, err) < 0)
+			return -1;
+	}
+	if (*count)
+		qsort(*list, *count, sizeof(pid_t), by_pid);
+	return 0;
+}
+
+static int add_children(pid_t pid, pid_t tid, pid_t **list, unsigned int *count,
+			unsigned int *room, struct cr_err *err)
+{
+	cr_auto_free char *text = NULL;
+	char name[64], *save = NULL, *word;
+	pid_t child;
+
+	snprintf(name, sizeof(name), "task/%d/children", (int)tid);
+	if (cr_proc_read(pid, name, &text, NULL, err) < 0)
+		return err->errnum == ENOENT || err->errnum == ESRCH ? 0 : -1;
+	for (char *p = text; (word = strtok_r(p, " \n", &save)); p = NULL)
+		if (cr_parse_pid(word, &child) == 0 && push(list, count, room, child, err) < 0)
+			return -1;
+	return 0;
+}
+
+int cr_proc_children(pid_t pid, pid_t **list, unsigned int *count, struct cr_err *err)
+{
+	cr_auto_free pid_t *tids = NULL;
+	unsigned int n, room = 0;
+
+	*list = NULL;
+	*count = 0;
+	if (cr_proc_tids(pid, &tids, &n, err) < 0)
+		return -1;
+	for (unsigned int i = 0; i < n; i++)
+		if (add_children(pid, tids[i], list, count, &room, err) < 0)
+			return -1;
+	if (*count)
+		qsort(*list, *count, sizeof(pid_t), by_pid);
+	return 0;
+}

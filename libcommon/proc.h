@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading of /proc.  Texts are read whole into one allocation, NUL-terminated.
+ * Errors: CR_SYSTEM with errno kept in err->errnum (ESRCH or ENOENT: gone).
+ */
+#ifndef CR_PROC_H
+#define CR_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+
+/* /proc/PID/FILE; *text is malloc'ed, *len (may be NULL) its length. */
+int cr_proc_read(pid_t pid, const char *file, char **text, size_t *len, struct cr_err *err) CR_MUST;
+
+/* The target of the symbolic link /proc/PID/FILE in @buf, always terminated. */
+int cr_proc_link(pid_t pid, const char *file, char *buf, size_t size, struct cr_err *err) CR_MUST;
+
+/* Fields of /proc/PID/stat, by their numbers in proc(5); fields 1 to 52. */
+struct cr_proc_stat {
+	char comm[64];
+	char state;		/* field 3 */
+	uint64_t field[53];	/* field[n]; [2] and [3] are not used */
+};
+int cr_proc_stat(pid_t pid, struct cr_proc_stat *st, struct cr_err *err) CR_MUST;
+
+/* Field @name ("CapEff") of a status text; NULL when it has none. */
+const char *cr_proc_field(const char *status, const char *name);
+
+/* Sorted lists of thread ids of a process, and of the children of all its
+ * threads.  *list is malloc'ed. */
+int cr_proc_tids(pid_t pid, pid_t **list, unsigned int *count, struct cr_err *err) CR_MUST;
+int cr_proc_children(pid_t pid, pid_t **list, unsigned int *count, struct cr_err *err) CR_MUST;
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The session of a freeze: what other tools ask the warden (cr-freeze) for.
+ *
+ * A client opens it by the name in the stream's Header; the socket is an
+ * abstract unix socket and the warden talks only to its own user (and root).
+ * Requests are answered in order, one at a time.  When the client goes away
+ * nothing happens to the tree: only cr_session_commit() decides its fate.
+ */
+#ifndef CR_SESSION_H
+#define CR_SESSION_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../pie/agent.h"
+#include "err.h"
+
+struct cr_session;
+
+int cr_session_open(const char *name, struct cr_session **out, struct cr_err *err) CR_MUST;
+void cr_session_close(struct cr_session *s);
+
+/* The pipeline is up: the warden may begin to freeze. */
+int cr_session_ready(struct cr_session *s, struct cr_err *err) CR_MUST;
+
+struct cr_agent_info {
+	uint64_t address;	/* of the agent's mapping in the task */
+	uint64_t length;
+	uint64_t data;		/* where the data of a vector lies */
+};
+#define CR_SESSION_DATA_MAX (64u << 10)
+#define CR_SESSION_OPS_MAX 256
+
+/* Bring the agent into a frozen process; again is fine. */
+int cr_session_inject(struct cr_session *s, pid_t pid, struct cr_agent_info *out,
+		      struct cr_err *err) CR_MUST;
+
+/*
+ * Run a vector in the process's agent.  @data (may be NULL) is copied to
+ * cr_agent_info.data before and back after, results are in ops[].result.
+ * A vector that stopped early is not an error: *done says how many ran.
+ */
+int cr_session_run(struct cr_session *s, pid_t pid, struct cr_op *ops, uint32_t count, void *data,
+		   size_t data_len, uint32_t *done, struct cr_err *err) CR_MUST;
+
+/* The same for another thread of an injected process: system calls only. */
+int cr_session_run_thread(struct cr_session *s, pid_t pid, pid_t tid, struct cr_op *ops,
+			  uint32_t count, void *data, size_t data_len, uint32_t *done,
+			  struct cr_err *err) CR_MUST;
+
+/* The image is safe: give the tree its requested end (--then). */
+int cr_session_commit(struct cr_session *s, struct cr_err *err) CR_MUST;
+
+#endif

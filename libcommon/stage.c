@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include "stage.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "fault.h"
+#include "msg.h"
+#include "schemas.h"
+#include "stage-end.h"
+
+#define MAX_COUNTERS 16
+
+struct cr_stage {
+	const struct cr_stage_ops *ops;
+	void *ctx;
+	struct cr_reader *in;
+	struct cr_writer *out;
+	struct cr_session *session;
+	Cr__Header *header;
+	bool pipe_out;
+	bool refused;
+	Cr__Counter counters[MAX_COUNTERS];
+	unsigned int n_counters;
+};
+
+const struct _Cr__Header *cr_stage_header(const struct cr_stage *st)
+{
+	return st->header;
+}
+
+struct cr_session *cr_stage_session(struct cr_stage *st, struct cr_err *err)
+{
+	if (!st->session && cr_session_open(st->header->session, &st->session, err) < 0)
+		return NULL;
+	return st->session;
+}
+
+int cr_stage_put(struct cr_stage *st, enum cr_kind kind, const void *msg, struct cr_err *err)
+{
+	return st->out ? cr_writer_put(st->out, kind, msg, err) : 0;
+}
+
+int cr_stage_refuse(struct cr_stage *st, pid_t pid, const char *object, const char *kind,
+		    const char *remedy, struct cr_err *err)
+{
+	Cr__Refusal r = CR__REFUSAL__INIT;
+
+	st->refused = true;
+	cr_msg("pid %d: %s%s%s%s%s", (int)pid, object, object[0] ? ": " : "", kind,
+	       remedy[0] ? "; " : "", remedy);
+	r.tool = (char *)cr_prog;
+	r.pid = (uint32_t)pid;
+	r.object = (char *)object;
+	r.kind = (char *)kind;
+	r.remedy = (char *)remedy;
+	return cr_stage_put(st, CR_KIND_REFUSAL, &r, err);
+}
+
+void cr_stage_count(struct cr_stage *st, const char *name, uint64_t value)
+{
+	Cr__Counter *c;
+
+	if (st->n_counters == MAX_COUNTERS)
+		return;
+	c = &st->counters[st->n_counters++];
+	cr__counter__init(c);
+	c->name = (char *)name;
+	c->value = value;
+}
+
+void cr_stage_linger(int fd)
+{
+	struct pollfd pfd = { .fd = fd };
+
+	while (poll(&pfd, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
+bool cr_stage_is_pipe(int fd)
+{
+	struct stat sb;
+
+	return fstat(fd, &sb) == 0 && (S_ISFIFO(sb.st_mode) || S_ISSOCK(sb.st_mode));
+}
+
+int cr_stage_open_stdout(struct cr_writer **out, struct cr_err *err)
+{
+	if (isatty(STDOUT_FILENO))
+		return cr_writer_open_text(stdout, out, err);
+	return cr_writer_open(STDOUT_FILENO, "stdout", out, err);
+}
+
+static int put_stats(struct cr_stage *st, struct cr_err *err)
+{
+	Cr__Stats stats = CR__STATS__INIT;
+	Cr__Counter *list[MAX_COUNTERS];
+
+	if (!st->n_counters)
+		return 0;
+	for (unsigned int i = 0; i < st->n_counters; i++)
+		list[i] = &st->counters[i];
+	stats.tool = (char *)cr_prog;
+	stats.n_counters = st->n_counters;
+	stats.counters = list;
+	return cr_stage_put(st, CR_KIND_STATS, &stats, err);
+}
+
+/* The Header: pass it on at once; the tail tells the warden that all is up. */
+static int begin(struct cr_stage *st, const struct cr_record *rec, struct cr_err *err)
+{
+	st->header = cr_record_unpack(rec, err);
+	if (!st->header)
+		return -1;
+	if (st->header->version != CR_STREAM_VERSION)
+		return cr_err_set(err, CR_BAD_INPUT, "stdin: version %u of the format, not %u",
+				  st->header->version, CR_STREAM_VERSION);
+	if (st->out) {
+		if (cr_writer_copy(st->out, rec, err) < 0 || cr_writer_flush(st->out, err) < 0)
+			return -1;
+	}
+	if (!st->pipe_out && st->header->session[0]) {
+		struct cr_err ignored;
+
+		/* A stream from a file has a session no more: that is fine. */
+		if (cr_stage_session(st, &ignored) && cr_session_ready(st->session, err) < 0)
+			return -1;
+	}
+	return st->ops->start ? st->ops->start(st, st->ctx, err) : 0;
+}
+
+static int handle(struct cr_stage *st, const struct cr_record *rec, struct cr_err *err)
+{
+	void *msg = NULL;
+	int ret = 0;
+
+	if (rec->kind == CR_KIND_HEADER)
+		return begin(st, rec, err);
+	if (rec->info) {
+		msg = cr_record_unpack(rec, err);
+		if (!msg)
+			return -1;
+	}
+	if (st->ops->record)
+		ret = st->ops->record(st, st->ctx, rec, msg, err);
+	if (ret == 0 && st->out && rec->kind != CR_KIND_END)
+		ret = cr_writer_copy(st->out, rec, err);
+	cr_record_free_msg(msg);
+	return ret;
+}
+
+static int loop(struct cr_stage *st, struct cr_err *err)
+{
+	struct cr_record rec;
+	int got;
+
+	for (;;) {
+		if (st->out && cr_reader_would_block(st->in) && cr_writer_flush(st->out, err) < 0)
+			return -1;
+		got = cr_reader_next(st->in, &rec, err);
+		if (got < 0)
+			return -1;
+		cr_fault("stage-record");
+		if (handle(st, &rec, err) < 0)
+			return -1;
+		if (rec.kind == CR_KIND_END)
+			return 0;
+	}
+}
+
+static int run(struct cr_stage *st, struct cr_err *err)
+{
+	if (cr_reader_open(STDIN_FILENO, "stdin", &st->in, err) < 0)
+		return -1;
+	if (!st->ops->tail) {
+		st->pipe_out = cr_stage_is_pipe(STDOUT_FILENO);
+		if (cr_stage_open_stdout(&st->out, err) < 0)
+			return -1;
+	}
+	if (loop(st, err) < 0)
+		return -1;
+	if (st->ops->finish && st->ops->finish(st, st->ctx, err) < 0)
+		return -1;
+	cr_fault("stage-before-end");
+	if (put_stats(st, err) < 0)
+		return -1;
+	if (st->out && cr_writer_end(st->out, err) < 0)
+		return -1;
+	cr_fault("stage-after-end");
+	return 0;
+}
+
+int cr_stage_run(const struct cr_stage_ops *ops, void *ctx)
+{
+	struct cr_stage st = { .ops = ops, .ctx = ctx };
+	struct cr_err err = { 0 };
+	int ret;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (run(&st, &err) < 0)
+		ret = cr_err_report(&err);
+	else
+		ret = st.refused ? CR_REFUSED : 0;
+	if (ret == 0 || ret == CR_REFUSED) {
+		if (st.pipe_out)
+			cr_stage_linger(STDOUT_FILENO);
+	}
+	cr_session_close(st.session);
+	cr_writer_free(st.out);
+	cr_reader_free(st.in);
+	cr_record_free_msg(st.header);
+	return ret;
+}

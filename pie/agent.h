@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The agent: a position-independent blob that executes a vector of operations
+ * in shared memory.  It knows nothing of images.  This header is the contract
+ * between it and the ordinary C code on the other side; both are built from
+ * the same tree, so there is no version.
+ *
+ * Entry: cr_agent_main(struct cr_agent_ctl *) on a stack of the caller's, with
+ * all signals blocked.
+ *
+ *  - mode CR_AGENT_SERVE (dump): after each vector it waits on .command and
+ *    .alive; a new value of .command starts the next vector.  When .alive gets
+ *    FUTEX_OWNER_DIED (the warden holds it as a robust futex), it leaves
+ *    through the exit code in the vDSO's padding, which detaches the agent's
+ *    own mapping and gives the thread its state back.
+ *  - mode CR_AGENT_ONCE (restore): it runs one vector and does not return;
+ *    the vector ends in CR_OP_PARK, or the process exits with 99.
+ */
+#ifndef CR_AGENT_H
+#define CR_AGENT_H
+
+#include <stdint.h>
+
+enum cr_op_type {
+	CR_OP_SYSCALL,	/* result = syscall nr(arg[0..5]) */
+	CR_OP_CALL,	/* result = ((long (*)(long))arg[0])(arg[1]) */
+	CR_OP_THREAD,	/* clone3(arg[0], arg[1]); the child runs the struct
+			 * cr_vector at arg[2] on the stack of the clone_args */
+	CR_OP_WAIT,	/* until the 32-bit word at arg[0] is no longer arg[1] */
+	CR_OP_ADD,	/* add arg[1] to the 32-bit word at arg[0] and wake its waiters */
+	CR_OP_COPY,	/* copy arg[2] bytes from arg[1] to arg[0] */
+	CR_OP_PARK,	/* add 1 to .arrived, then wait to be taken over by a
+			 * tracer: with nr >= 0 inside of the system call
+			 * nr(arg[0..5]), which it makes once */
+	CR_OP_TYPES,
+};
+
+/* Which results let the vector go on. */
+enum cr_op_expect {
+	CR_EXPECT_OK,	/* not an error: result >= 0 or a valid address */
+	CR_EXPECT_EQUAL,	/* result == .want */
+	CR_EXPECT_ANY,
+};
+
+struct cr_op {
+	uint8_t type;
+	uint8_t expect;
+	uint8_t refs;		/* bit i: arg[i] is the index of an earlier op whose result is meant */
+	uint8_t pad;
+	int32_t nr;		/* of the system call */
+	int64_t arg[6];
+	int64_t want;
+	int64_t result;
+};
+
+struct cr_vector {
+	struct cr_agent_ctl *ctl;
+	uint32_t count;
+	uint32_t done;		/* operations that met their expectation */
+	uint32_t failed;	/* 1: stopped at ops[done] */
+	uint32_t tid;		/* for messages of the owner */
+	struct cr_op ops[];
+};
+
+enum cr_agent_mode {
+	CR_AGENT_SERVE,
+	CR_AGENT_ONCE,
+};
+
+/* At the start of the agent's data, page-aligned; shared with the owner. */
+struct cr_agent_ctl {
+	uint32_t mode;
+	uint32_t alive;		/* robust futex of the owner */
+	uint32_t command;	/* number of the vector to run; SERVE */
+	uint32_t doorbell;	/* changed and woken when the owner should look */
+	uint32_t finished;	/* number of the last vector that ended; SERVE */
+	uint32_t arrived;	/* threads in CR_OP_PARK; ONCE */
+	uint32_t failed;	/* threads whose vector failed; ONCE */
+	uint32_t gate;		/* word for the owner's own use */
+	struct cr_vector *vector;	/* in the task's addresses */
+	/* What the exit code needs when the owner has died (SERVE). */
+	uint64_t base;		/* address of the mapping to detach */
+	uint64_t leave;		/* address of the exit code: the call goes on */
+	uint64_t leave_eintr;	/* address of the one that lets it return EINTR */
+	uint64_t sigmask;	/* the thread's own */
+	uint32_t restart;	/* enum cr_restart of the interrupted call */
+	uint32_t unused;
+};
+
+/* How the call that the freeze interrupted would meet a signal handler. */
+enum cr_restart {
+	CR_RESTART_NONE,	/* was not in a call */
+	CR_RESTART_SYS,		/* goes on after a handler with SA_RESTART */
+	CR_RESTART_NOHAND,	/* EINTR after any handler */
+	CR_RESTART_BLOCK,	/* the same, continued by restart_syscall(2) */
+};
+
+#define CR_AGENT_FAILED 99	/* exit status of a restore that failed in the agent */
+
+/* The blob as linked into a tool (build/pie/agent-blob.c). */
+extern const unsigned char cr_agent_blob[];
+extern const unsigned int cr_agent_blob_size;
+extern const unsigned int cr_agent_entry;	/* offset of cr_agent_main */
+
+#endif
