@@ -30,7 +30,7 @@ struct cr_stage {
 	unsigned int n_counters;
 };
 
-const struct _Cr__Header *cr_stage_header(const struct cr_stage *st)
+const Cr__Header *cr_stage_header(const struct cr_stage *st)
 {
 	return st->header;
 }

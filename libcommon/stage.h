@@ -18,6 +18,7 @@
 #define CR_STAGE_H
 
 #include "err.h"
+#include "schemas.h"
 #include "session.h"
 #include "stream.h"
 
@@ -37,7 +38,7 @@ struct cr_stage_ops {
 
 int cr_stage_run(const struct cr_stage_ops *ops, void *ctx);
 
-const struct _Cr__Header *cr_stage_header(const struct cr_stage *st);
+const Cr__Header *cr_stage_header(const struct cr_stage *st);
 
 /* The session of the freeze, opened when first asked for. */
 struct cr_session *cr_stage_session(struct cr_stage *st, struct cr_err *err) CR_MUST;
