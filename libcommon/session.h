@@ -53,4 +53,11 @@ int cr_session_run_thread(struct cr_session *s, pid_t pid, pid_t tid, struct cr_
 /* The image is safe: give the tree its requested end (--then). */
 int cr_session_commit(struct cr_session *s, struct cr_err *err) CR_MUST;
 
+/* How long it took, known after cr_session_commit(). */
+struct cr_freeze_times {
+	uint64_t freezing_us;	/* first seize to all stopped */
+	uint64_t frozen_us;	/* first seize to last release or kill */
+};
+void cr_session_times(const struct cr_session *s, struct cr_freeze_times *out);
+
 #endif

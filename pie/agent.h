@@ -85,6 +85,7 @@ struct cr_agent_ctl {
 	uint64_t sigmask;	/* the thread's own */
 	uint32_t restart;	/* enum cr_restart of the interrupted call */
 	uint32_t unused;
+	uint64_t owner_link;	/* the owner's list of robust futexes, in its addresses */
 };
 
 /* How the call that the freeze interrupted would meet a signal handler. */

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What depends on the architecture of the traced tasks: arch/MACHINE/.
+ * Another architecture is another folder with these functions.
+ */
+#ifndef CR_ARCH_H
+#define CR_ARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/user.h>
+
+#include "../pie/agent.h"
+
+/* Registers that make system call @nr at @ip; nothing restarts on the way. */
+void cr_arch_call_regs(struct user_regs_struct *regs, uint64_t ip, long nr,
+		       const uint64_t args[6]);
+/* Registers that enter the agent with @arg on the stack that ends at @stack_top. */
+void cr_arch_enter_regs(struct user_regs_struct *regs, uint64_t entry, uint64_t stack_top,
+			uint64_t arg);
+long cr_arch_result(const struct user_regs_struct *regs);
+
+/* How the system call that the stop interrupted is to be taken up again. */
+enum cr_restart cr_arch_restart(const struct user_regs_struct *regs);
+
+/* Number and arguments of the system call the thread is in, -1: in none. */
+long cr_arch_syscall(const struct user_regs_struct *regs, uint64_t args[6]);
+void cr_arch_set_syscall_nr(struct user_regs_struct *regs, long nr);
+
+/* 64-bit code of this architecture? */
+bool cr_arch_native(const struct user_regs_struct *regs);
+
+/*
+ * The exit code of one thread: see inject.h.  Written for the address @at;
+ * returns its length, 0 when @size is too small.
+ */
+#define CR_EXIT_CODE_MAX 288
+struct cr_exit_code {
+	uint64_t syscall;	/* the system call instruction it starts with */
+	uint64_t leave;		/* detach the address in the result register and go on */
+};
+size_t cr_arch_exit_code(uint8_t *buf, size_t size, uint64_t at,
+			 const struct user_regs_struct *regs, uint64_t sigmask, bool eintr,
+			 struct cr_exit_code *out);
+
+#endif

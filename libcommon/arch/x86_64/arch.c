@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+#include "arch.h"
+
+#include <string.h>
+#include <sys/syscall.h>
+
+/* Kernel-internal results of interrupted calls, include/linux/errno.h. */
+#define ERESTARTSYS 512
+#define ERESTARTNOINTR 513
+#define ERESTARTNOHAND 514
+#define ERESTART_RESTARTBLOCK 516
+#define EINTR_NR 4
+#define SYSCALL_INSN_LEN 2
+#define CS_64 0x33
+
+void cr_arch_call_regs(struct user_regs_struct *regs, uint64_t ip, long nr, const uint64_t args[6])
+{
+	regs->rip = ip;
+	regs->rax = (uint64_t)nr;
+	regs->orig_rax = (uint64_t)-1;
+	regs->rdi = args[0];
+	regs->rsi = args[1];
+	regs->rdx = args[2];
+	regs->r10 = args[3];
+	regs->r8 = args[4];
+	regs->r9 = args[5];
+}
+
+void cr_arch_enter_regs(struct user_regs_struct *regs, uint64_t entry, uint64_t stack_top,
+			uint64_t arg)
+{
+	regs->rip = entry;
+	regs->rdi = arg;
+	regs->rbp = 0;
+	regs->rax = 0;
+	regs->orig_rax = (uint64_t)-1;
+	/* As if a call had pushed its return address. */
+	regs->rsp = (stack_top & ~15ull) - 8;
+	regs->eflags &= ~0x400ull;	/* the ABI wants the direction flag clear */
+}
+
+long cr_arch_result(const struct user_regs_struct *regs)
+{
+	return (long)regs->rax;
+}
+
+enum cr_restart cr_arch_restart(const struct user_regs_struct *regs)
+{
+	if ((int64_t)regs->orig_rax < 0)
+		return CR_RESTART_NONE;
+	switch (-(int64_t)regs->rax) {
+	case ERESTARTSYS:
+	case ERESTARTNOINTR:
+		return CR_RESTART_SYS;
+	case ERESTARTNOHAND:
+		return CR_RESTART_NOHAND;
+	case ERESTART_RESTARTBLOCK:
+		return CR_RESTART_BLOCK;
+	default:
+		return CR_RESTART_NONE;
+	}
+}
+
+long cr_arch_syscall(const struct user_regs_struct *regs, uint64_t args[6])
+{
+	args[0] = regs->rdi;
+	args[1] = regs->rsi;
+	args[2] = regs->rdx;
+	args[3] = regs->r10;
+	args[4] = regs->r8;
+	args[5] = regs->r9;
+	return (long)regs->orig_rax;
+}
+
+void cr_arch_set_syscall_nr(struct user_regs_struct *regs, long nr)
+{
+	regs->orig_rax = (uint64_t)nr;
+}
+
+bool cr_arch_native(const struct user_regs_struct *regs)
+{
+	return regs->cs == CS_64;
+}
+
+/* Resolve the restart of the interrupted call by hand. */
+static void resolve(struct user_regs_struct *regs, bool eintr)
+{
+	enum cr_restart how = cr_arch_restart(regs);
+
+	if (how == CR_RESTART_NONE)
+		return;
+	if (eintr && (int64_t)regs->rax != -ERESTARTNOINTR) {
+		regs->rax = (uint64_t)-EINTR_NR;
+		return;
+	}
+	regs->rip -= SYSCALL_INSN_LEN;
+	regs->rax = how == CR_RESTART_BLOCK ? SYS_restart_syscall : regs->orig_rax;
+}
+
+struct code {
+	uint8_t *buf;
+	size_t len;
+};
+
+static void put(struct code *c, const void *bytes, size_t n)
+{
+	memcpy(c->buf + c->len, bytes, n);
+	c->len += n;
+}
+
+static void put_movabs(struct code *c, unsigned int reg, uint64_t value)
+{
+	const uint8_t op[2] = { (uint8_t)(0x48 | (reg >> 3)), (uint8_t)(0xb8 | (reg & 7)) };
+
+	put(c, op, 2);
+	put(c, &value, 8);
+}
+
+static void patch_rel32(struct code *c, size_t at, size_t target)
+{
+	int32_t rel = (int32_t)(target - (at + 4));
+
+	memcpy(c->buf + at, &rel, 4);
+}
+
+/*
+ *	syscall				whatever the tracer has set up
+ * leave:
+ *	mov %rax,%rdi; mov $shmdt,%eax; syscall
+ *	lea flags(%rip),%rsp; popfq; mov $RSP,%rsp
+ *	rt_sigprocmask(SIG_SETMASK, &mask, NULL, 8)
+ *	mov $...,%reg			all the others
+ *	jmp *RIP
+ *
+ * The stack pointer is the true one before the signal mask is, and nothing
+ * changes the flags after popfq.  No memory of the task is written.
+ */
+size_t cr_arch_exit_code(uint8_t *buf, size_t size, uint64_t at,
+			 const struct user_regs_struct *true_regs, uint64_t sigmask, bool eintr,
+			 struct cr_exit_code *out)
+{
+	static const uint8_t head[] = {
+		0x0f, 0x05,			/* syscall */
+		0x48, 0x89, 0xc7,		/* leave: mov %rax,%rdi */
+		0xb8, SYS_shmdt, 0, 0, 0,	/* mov $shmdt,%eax */
+		0x0f, 0x05,			/* syscall */
+		0x48, 0x8d, 0x25, 0, 0, 0, 0,	/* lea flags(%rip),%rsp */
+		0x9d,				/* popfq */
+	};
+	static const uint8_t mask[] = {
+		0xb8, SYS_rt_sigprocmask, 0, 0, 0,	/* mov $rt_sigprocmask,%eax */
+		0xbf, 2, 0, 0, 0,		/* mov $SIG_SETMASK,%edi */
+		0x48, 0x8d, 0x35, 0, 0, 0, 0,	/* lea mask(%rip),%rsi */
+		0xba, 0, 0, 0, 0,		/* mov $0,%edx */
+		0x41, 0xba, 8, 0, 0, 0,		/* mov $8,%r10d */
+		0x0f, 0x05,			/* syscall */
+	};
+	static const uint8_t jump[] = { 0xff, 0x25, 0, 0, 0, 0 };	/* jmp *0(%rip) */
+	struct user_regs_struct r = *true_regs;
+	struct code c = { .buf = buf };
+	size_t flags_at, mask_at;
+
+	if (size < CR_EXIT_CODE_MAX)
+		return 0;
+	resolve(&r, eintr);
+	put(&c, head, sizeof(head));
+	flags_at = c.len - 5;
+	put_movabs(&c, 4, r.rsp);
+	put(&c, mask, sizeof(mask));
+	mask_at = c.len - 17;
+	put_movabs(&c, 0, r.rax);
+	put_movabs(&c, 1, r.rcx);
+	put_movabs(&c, 2, r.rdx);
+	put_movabs(&c, 3, r.rbx);
+	put_movabs(&c, 5, r.rbp);
+	put_movabs(&c, 6, r.rsi);
+	put_movabs(&c, 7, r.rdi);
+	put_movabs(&c, 8, r.r8);
+	put_movabs(&c, 9, r.r9);
+	put_movabs(&c, 10, r.r10);
+	put_movabs(&c, 11, r.r11);
+	put_movabs(&c, 12, r.r12);
+	put_movabs(&c, 13, r.r13);
+	put_movabs(&c, 14, r.r14);
+	put_movabs(&c, 15, r.r15);
+	put(&c, jump, sizeof(jump));
+	put(&c, &r.rip, 8);
+	patch_rel32(&c, flags_at, c.len);
+	put(&c, &r.eflags, 8);
+	patch_rel32(&c, mask_at, c.len);
+	put(&c, &sigmask, 8);
+	out->syscall = at;
+	out->leave = at + 2;
+	return c.len;
+}

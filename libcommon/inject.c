@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+#include "inject.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "arch.h"
+#include "clean.h"
+#include "fault.h"
+#include "liveness.h"
+#include "proc.h"
+#include "vdso.h"
+
+/* Layout of the mapping. */
+#define CODE 0
+#define CTL 4096
+#define STACK_TOP 16384
+#define VECTOR STACK_TOP
+#define DATA (VECTOR + ((sizeof(struct cr_vector) + CR_AGENT_OPS * sizeof(struct cr_op) + 4095) & ~4095ul))
+#define LENGTH (DATA + CR_AGENT_DATA)
+
+enum slot { SLOT_AGENT, SLOT_AGENT_EINTR, SLOT_THREAD, SLOTS };
+
+struct cr_agent {
+	struct cr_process *proc;
+	struct cr_tracee *host;	/* the thread it runs in */
+	uint8_t *local;		/* our attachment */
+	uint64_t base;		/* the task's attachment, 0 while it has none */
+	uint64_t pad;		/* address of the vDSO's padding */
+	int mem;		/* /proc/PID/mem */
+	bool running;		/* the host executes the agent */
+	struct cr_exit_code code[SLOTS];
+};
+
+static struct cr_agent_ctl *volatile waiting_on;
+
+static struct cr_agent_ctl *ctl_of(const struct cr_agent *a)
+{
+	return (struct cr_agent_ctl *)(a->local + CTL);
+}
+
+static struct cr_vector *vector_of(const struct cr_agent *a)
+{
+	return (struct cr_vector *)(a->local + VECTOR);
+}
+
+uint64_t cr_agent_address(const struct cr_agent *a)
+{
+	return a->base;
+}
+
+uint64_t cr_agent_length(const struct cr_agent *a)
+{
+	(void)a;
+	return LENGTH;
+}
+
+uint64_t cr_agent_data(const struct cr_agent *a)
+{
+	return a->base + DATA;
+}
+
+void cr_agent_on_sigchld(void)
+{
+	if (waiting_on)
+		__atomic_fetch_add(&waiting_on->doorbell, 1, __ATOMIC_RELEASE);
+}
+
+static long futex(uint32_t *word, int op, uint32_t val)
+{
+	return syscall(SYS_futex, word, op, val, NULL, NULL, 0);
+}
+
+/* Write the exit code of @t into a slot of the padding. */
+static int write_slot(struct cr_agent *a, enum slot slot, const struct cr_tracee *t, bool eintr,
+		      struct cr_err *err)
+{
+	uint64_t at = a->pad + (uint64_t)slot * CR_EXIT_CODE_MAX;
+	uint8_t buf[CR_EXIT_CODE_MAX];
+	size_t len = cr_arch_exit_code(buf, sizeof(buf), at, &t->regs, t->sigmask, eintr,
+				       &a->code[slot]);
+
+	if (pwrite(a->mem, buf, len, (off_t)at) != (ssize_t)len)
+		return cr_err_sys(err, "pid %d: unable to write the exit code into the vDSO",
+				  (int)t->pid);
+	return 0;
+}
+
+static int find_padding(struct cr_agent *a, struct cr_err *err)
+{
+	struct cr_vdso own;
+	uint64_t start;
+
+	if (cr_vdso_own(&own, err) < 0 || cr_vdso_of(a->proc->pid, &start, err) < 0)
+		return -1;
+	if (!start || own.size - own.used < SLOTS * CR_EXIT_CODE_MAX + 16)
+		return cr_err_set(err, CR_REFUSED,
+				  "pid %d: its vDSO has no room for the exit code",
+				  (int)a->proc->pid);
+	a->pad = start + ((own.used + 15) & ~15ul);
+	for (unsigned int k = 0; k < a->proc->n_threads; k++)
+		if (a->proc->threads[k].regs.rip - a->pad < own.size - own.used)
+			return cr_err_set(err, CR_REFUSED,
+					  "pid %d: thread %d is still leaving an earlier freeze; "
+					  "try again",
+					  (int)a->proc->pid, (int)a->proc->threads[k].tid);
+	return 0;
+}
+
+static int open_mem(struct cr_agent *a, struct cr_err *err)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)a->proc->pid);
+	a->mem = open(path, O_RDWR | O_CLOEXEC);
+	return a->mem < 0 ? cr_err_sys(err, "unable to open %s", path) : 0;
+}
+
+static int task_euid(pid_t pid, uid_t *euid, struct cr_err *err)
+{
+	cr_auto_free char *status = NULL;
+	const char *ids;
+
+	if (cr_proc_read(pid, "status", &status, NULL, err) < 0)
+		return -1;
+	ids = cr_proc_field(status, "Uid");
+	if (!ids || sscanf(ids, "%*u %u", euid) != 1)
+		return cr_err_set(err, CR_SYSTEM, "/proc/%d/status: not understood", (int)pid);
+	return 0;
+}
+
+/*
+ * The segment: attached here, owned by the task's user, and already marked for
+ * removal, so that it goes with its last attachment.
+ */
+static int make_segment(struct cr_agent *a, int *id, struct cr_err *err)
+{
+	struct shmid_ds ds;
+	uid_t euid;
+
+	if (task_euid(a->proc->pid, &euid, err) < 0)
+		return -1;
+	*id = shmget(IPC_PRIVATE, LENGTH, IPC_CREAT | 0700);
+	if (*id < 0)
+		return cr_err_sys(err, "shmget");
+	a->local = shmat(*id, NULL, 0);
+	if (a->local == (void *)-1) {
+		a->local = NULL;
+		shmctl(*id, IPC_RMID, NULL);
+		return cr_err_sys(err, "shmat");
+	}
+	if (shmctl(*id, IPC_STAT, &ds) == 0 && ds.shm_perm.uid != euid) {
+		ds.shm_perm.uid = euid;
+		shmctl(*id, IPC_SET, &ds);
+	}
+	if (shmctl(*id, IPC_RMID, NULL) < 0)
+		return cr_err_sys(err, "shmctl");
+	memcpy(a->local + CODE, cr_agent_blob, cr_agent_blob_size);
+	return 0;
+}
+
+/* Registers first: with them the way out stands, whatever comes. */
+static int take_over(struct cr_agent *a, enum slot slot, struct cr_tracee *t, struct cr_err *err)
+{
+	static const uint64_t none[6];
+	struct user_regs_struct regs = t->regs;
+
+	cr_arch_call_regs(&regs, a->code[slot].syscall, SYS_getpid, none);
+	if (cr_tracee_set_regs(t, &regs, err) < 0)
+		return -1;
+	cr_fault("regs-set");
+	return cr_tracee_set_mask(t, UINT64_MAX, err);
+}
+
+static int attach(struct cr_agent *a, int id, struct cr_err *err)
+{
+	uint64_t args[6] = { (uint64_t)id, 0, SHM_EXEC };
+	long base = -1;
+
+	cr_fault("attach");
+	if (cr_tracee_syscall(a->host, a->code[SLOT_AGENT].syscall, SYS_shmat, args, &base, err) < 0)
+		return -1;
+	if (base < 0 && base > -4096)
+		return cr_err_set(err, CR_REFUSED,
+				  "pid %d: it cannot attach the agent's memory: %s",
+				  (int)a->proc->pid, strerror((int)-base));
+	a->base = (uint64_t)base;
+	cr_fault("attached");
+	return 0;
+}
+
+static int start(struct cr_agent *a, struct cr_err *err)
+{
+	struct cr_agent_ctl *ctl = ctl_of(a);
+	struct user_regs_struct regs = a->host->regs;
+
+	ctl->mode = CR_AGENT_SERVE;
+	ctl->base = a->base;
+	ctl->leave = a->code[SLOT_AGENT].leave;
+	ctl->leave_eintr = a->code[SLOT_AGENT_EINTR].leave;
+	ctl->sigmask = a->host->sigmask;
+	ctl->restart = cr_arch_restart(&a->host->regs);
+	ctl->vector = (struct cr_vector *)(a->base + VECTOR);
+	vector_of(a)->ctl = (struct cr_agent_ctl *)(a->base + CTL);
+	if (cr_alive_hold(ctl, err) < 0)
+		return -1;
+	cr_arch_enter_regs(&regs, a->base + CODE + cr_agent_entry, a->base + STACK_TOP,
+			   a->base + CTL);
+	if (cr_tracee_set_regs(a->host, &regs, err) < 0)
+		return -1;
+	cr_fault("agent-start");
+	if (cr_tracee_cont(a->host, err) < 0)
+		return -1;
+	a->running = true;
+	return 0;
+}
+
+int cr_agent_inject(struct cr_process *p, struct cr_err *err)
+{
+	struct cr_agent *a;
+	int id = -1;
+
+	if (p->agent)
+		return 0;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return cr_err_sys(err, "out of memory");
+	a->proc = p;
+	a->host = &p->threads[0];
+	a->mem = -1;
+	p->agent = a;
+	if (open_mem(a, err) < 0 || find_padding(a, err) < 0 || make_segment(a, &id, err) < 0 ||
+	    write_slot(a, SLOT_AGENT, a->host, false, err) < 0 ||
+	    write_slot(a, SLOT_AGENT_EINTR, a->host, true, err) < 0)
+		goto fail;
+	cr_fault("slots-written");
+	if (take_over(a, SLOT_AGENT, a->host, err) < 0 || attach(a, id, err) < 0 ||
+	    start(a, err) < 0)
+		goto fail;
+	return 0;
+fail:
+	cr_agent_evict(a);
+	return -1;
+}
+
+static int wait_finished(struct cr_agent *a, uint32_t command, struct cr_err *err)
+{
+	struct cr_agent_ctl *ctl = ctl_of(a);
+	uint32_t bell;
+	int ret = 0;
+
+	waiting_on = ctl;
+	for (;;) {
+		bell = __atomic_load_n(&ctl->doorbell, __ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&ctl->finished, __ATOMIC_ACQUIRE) == command)
+			break;
+		ret = cr_tracee_poll(a->host, err);
+		if (ret)
+			break;
+		futex(&ctl->doorbell, FUTEX_WAIT, bell);
+	}
+	waiting_on = NULL;
+	if (ret > 0)
+		return cr_err_set(err, CR_SYSTEM, "pid %d ended while it was frozen",
+				  (int)a->proc->pid);
+	return ret;
+}
+
+static int check_size(const struct cr_agent *a, uint32_t count, size_t data_len,
+		      struct cr_err *err)
+{
+	if (count > CR_AGENT_OPS || data_len > CR_AGENT_DATA)
+		return cr_err_set(err, CR_BAD_INPUT, "pid %d: a vector that is too long",
+				  (int)a->proc->pid);
+	return 0;
+}
+
+int cr_agent_run(struct cr_agent *a, struct cr_op *ops, uint32_t count, void *data,
+		 size_t data_len, uint32_t *done, struct cr_err *err)
+{
+	struct cr_agent_ctl *ctl = ctl_of(a);
+	struct cr_vector *v = vector_of(a);
+	uint32_t command = ctl->command + 1;
+
+	if (check_size(a, count, data_len, err) < 0)
+		return -1;
+	memcpy(v->ops, ops, count * sizeof(*ops));
+	v->count = count;
+	if (data_len)
+		memcpy(a->local + DATA, data, data_len);
+	__atomic_store_n(&ctl->command, command, __ATOMIC_RELEASE);
+	futex(&ctl->command, FUTEX_WAKE, 1);
+	cr_fault("agent-run");
+	if (wait_finished(a, command, err) < 0)
+		return -1;
+	memcpy(ops, v->ops, count * sizeof(*ops));
+	if (data_len)
+		memcpy(data, a->local + DATA, data_len);
+	*done = v->done;
+	return 0;
+}
+
+static bool is_error(long v)
+{
+	return v < 0 && v > -4096;
+}
+
+static int step(struct cr_agent *a, struct cr_tracee *t, struct cr_op *op, struct cr_err *err)
+{
+	uint64_t args[6];
+	long result;
+
+	if (op->type != CR_OP_SYSCALL || op->refs)
+		return cr_err_set(err, CR_BAD_INPUT, "only plain system calls run in a thread");
+	memcpy(args, op->arg, sizeof(args));
+	if (cr_tracee_syscall(t, a->code[SLOT_THREAD].syscall, op->nr, args, &result, err) < 0)
+		return -1;
+	op->result = result;
+	return 0;
+}
+
+int cr_agent_run_thread(struct cr_agent *a, struct cr_tracee *t, struct cr_op *ops, uint32_t count,
+			void *data, size_t data_len, uint32_t *done, struct cr_err *err)
+{
+	*done = 0;
+	if (t == a->host)
+		return cr_agent_run(a, ops, count, data, data_len, done, err);
+	if (check_size(a, count, data_len, err) < 0 ||
+	    write_slot(a, SLOT_THREAD, t, false, err) < 0 ||
+	    take_over(a, SLOT_THREAD, t, err) < 0)
+		return -1;
+	if (data_len)
+		memcpy(a->local + DATA, data, data_len);
+	for (; *done < count; ++*done) {
+		struct cr_op *op = &ops[*done];
+
+		if (step(a, t, op, err) < 0)
+			return -1;
+		cr_fault("thread-step");
+		if ((op->expect == CR_EXPECT_OK && is_error(op->result)) ||
+		    (op->expect == CR_EXPECT_EQUAL && op->result != op->want))
+			break;
+	}
+	if (data_len)
+		memcpy(data, a->local + DATA, data_len);
+	/* The slot is the next thread's. */
+	return cr_tracee_restore(t, err);
+}
+
+/* Stop the agent and detach its mapping; the host is still in our code. */
+static int leave(struct cr_agent *a, struct cr_err *err)
+{
+	uint64_t args[6] = { a->base };
+	long result;
+
+	if (a->running && cr_tracee_settle(a->host, err) < 0)
+		return -1;
+	a->running = false;
+	cr_fault("evict");
+	if (!a->base)
+		return 0;
+	if (cr_tracee_syscall(a->host, a->code[SLOT_AGENT].syscall, SYS_shmdt, args, &result,
+			      err) < 0)
+		return -1;
+	a->base = 0;
+	return 0;
+}
+
+void cr_agent_evict(struct cr_agent *a)
+{
+	static const uint8_t zeros[SLOTS * CR_EXIT_CODE_MAX];
+	struct cr_err err;
+
+	if (a->host->state != CR_TRACEE_GONE && leave(a, &err) == 0 &&
+	    cr_tracee_restore(a->host, &err) == 0) {
+		cr_fault("evicted");
+		if (a->pad && pwrite(a->mem, zeros, sizeof(zeros), (off_t)a->pad) < 0)
+			cr_fault("never");	/* harmless: no code leads there */
+	}
+	if (a->local) {
+		cr_alive_drop(ctl_of(a));
+		shmdt(a->local);
+	}
+	if (a->mem >= 0)
+		close(a->mem);
+	a->proc->agent = NULL;
+	free(a);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages of a session, between session.c and the warden: one SEQPACKET
+ * message each way.  A struct cr_session_msg, then .count operations, then
+ * .data_len bytes; in an error reply a text instead of both.  Programs of one
+ * build talk to each other, so the C structs are the format.
+ */
+#ifndef CR_SESSION_PROTO_H
+#define CR_SESSION_PROTO_H
+
+#include <stdint.h>
+
+#include "../pie/agent.h"
+#include "session.h"
+
+enum cr_session_request {
+	CR_SESSION_READY,	/* no reply */
+	CR_SESSION_INJECT,
+	CR_SESSION_RUN,
+	CR_SESSION_COMMIT,
+};
+
+struct cr_session_msg {
+	uint32_t version;	/* size of struct cr_op: catches a mix of builds */
+	uint32_t request;
+	int32_t pid;
+	int32_t tid;
+	uint32_t count;
+	uint32_t data_len;
+	uint32_t done;
+	uint32_t class;		/* of a reply: enum cr_class, 0 is success */
+	int32_t errnum;
+	uint32_t pad;
+	struct cr_agent_info agent;
+	struct cr_freeze_times times;
+};
+
+#define CR_SESSION_MSG_MAX                                                                        \
+	(sizeof(struct cr_session_msg) + CR_SESSION_OPS_MAX * sizeof(struct cr_op) + \
+	 CR_SESSION_DATA_MAX)
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A frozen process tree: every thread of a process and of its descendants,
+ * seized and stopped by the calling thread.
+ *
+ * cr_tree_freeze() seizes all, interrupts all, then waits, and looks again
+ * until nothing new has appeared: what is stopped cannot fork, so this ends.
+ * On an error everything is let go again.  cr_tree_thaw() gives every thread
+ * its true state back and detaches; it is safe at any time and never fails:
+ * what cannot be restored is let go through its exit code.
+ *
+ * Processes are in order of discovery: a parent stands before its children.
+ */
+#ifndef CR_TREE_H
+#define CR_TREE_H
+
+#include "err.h"
+#include "trace.h"
+
+struct cr_agent;
+
+struct cr_process {
+	pid_t pid;
+	pid_t parent;		/* in the tree, 0 for the root */
+	bool zombie;
+	bool dead_leader;	/* other threads live on */
+	struct cr_tracee *threads;	/* leader first when it lives */
+	unsigned int n_threads;
+	struct cr_agent *agent;	/* see inject.h */
+};
+
+struct cr_tree {
+	struct cr_process **procs;
+	unsigned int count;
+	unsigned int room;
+	uint8_t *seen;		/* bitmap of thread ids */
+	uint64_t began_ns;	/* CLOCK_MONOTONIC: first seize, all stopped, released */
+	uint64_t frozen_ns;
+	uint64_t ended_ns;
+};
+
+/* @timeout_ms 0: none.  @recurse false: this process only. */
+int cr_tree_freeze(pid_t root, bool recurse, unsigned int timeout_ms, struct cr_tree **out,
+		   struct cr_err *err) CR_MUST;
+struct cr_process *cr_tree_find(const struct cr_tree *tree, pid_t pid);
+void cr_tree_thaw(struct cr_tree *tree);
+void cr_tree_free(struct cr_tree *tree);
+
+uint64_t cr_now_ns(void);	/* CLOCK_MONOTONIC */
+
+#endif
