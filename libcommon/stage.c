@@ -12,6 +12,7 @@
 #include "clean.h"
 #include "fault.h"
 #include "msg.h"
+#include "refusal.h"
 #include "schemas.h"
 #include "stage-end.h"
 
@@ -50,17 +51,8 @@ int cr_stage_put(struct cr_stage *st, enum cr_kind kind, const void *msg, struct
 int cr_stage_refuse(struct cr_stage *st, pid_t pid, const char *object, const char *kind,
 		    const char *remedy, struct cr_err *err)
 {
-	Cr__Refusal r = CR__REFUSAL__INIT;
-
 	st->refused = true;
-	cr_msg("pid %d: %s%s%s%s%s", (int)pid, object, object[0] ? ": " : "", kind,
-	       remedy[0] ? "; " : "", remedy);
-	r.tool = (char *)cr_prog;
-	r.pid = (uint32_t)pid;
-	r.object = (char *)object;
-	r.kind = (char *)kind;
-	r.remedy = (char *)remedy;
-	return cr_stage_put(st, CR_KIND_REFUSAL, &r, err);
+	return cr_refuse(st->out, pid, object, kind, remedy, err);
 }
 
 void cr_stage_count(struct cr_stage *st, const char *name, uint64_t value)

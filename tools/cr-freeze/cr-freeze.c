@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cr-freeze: stop a process tree, say what only its tracer can see, and hold
+ * it until the pipeline behind it has ended.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fault.h"
+#include "finish.h"
+#include "inject.h"
+#include "msg.h"
+#include "opt.h"
+#include "records.h"
+#include "refuse.h"
+#include "server.h"
+#include "stage-end.h"
+
+/* Programs of the pipeline start in about a millisecond each; a tail that is
+ * none of ours says nothing, and is waited for no longer than this. */
+#define READY_MS 50
+
+static struct {
+	pid_t pid;
+	const char *then;
+	uint64_t timeout;
+	bool shell_job;
+} opts = { .then = "resume", .timeout = 10 };
+
+static const struct cr_opt options[] = {
+	{ 't', "tree", CR_OPT_PID, "PID", "freeze this process and its descendants", &opts.pid },
+	{ 0, "then", CR_OPT_STR, "END", "after a commit: kill, resume or stop", &opts.then },
+	{ 0, "timeout", CR_OPT_U64, "SECONDS", "give up freezing after that long (10)",
+	  &opts.timeout },
+	{ 'j', "shell-job", CR_OPT_BOOL, NULL, "let the session be led from outside of the tree",
+	  &opts.shell_job },
+	{ 0, NULL, 0, NULL, NULL, NULL },
+};
+
+static const struct cr_opt_spec spec = {
+	.name = "cr-freeze",
+	.operands = "[-- CMD [ARG]...]",
+	.purpose = "Freeze a process tree for the pipeline, or while CMD runs.",
+	.opts = options,
+	.max_operands = -1,
+};
+
+static const struct {
+	const char *name;
+	enum finish how;
+} ends[] = { { "kill", FINISH_KILL }, { "resume", FINISH_RESUME }, { "stop", FINISH_STOP } };
+
+static enum finish parse_end(const char *name)
+{
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (strcmp(ends[i].name, name) == 0)
+			return ends[i].how;
+	cr_opt_usage("--then: '%s' is none of kill, resume, stop", name);
+}
+
+static void on_sigchld(int sig)
+{
+	(void)sig;
+	cr_agent_on_sigchld();
+}
+
+static void set_signals(void)
+{
+	/* Waits are restarted: only the freeze's alarm is to end one. */
+	struct sigaction sa = { .sa_handler = on_sigchld, .sa_flags = SA_RESTART };
+
+	sigaction(SIGCHLD, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void commit(struct cr_tree *tree, void *ctx)
+{
+	finish_tree(tree, *(enum finish *)ctx);
+}
+
+static int freeze(struct cr_tree **tree, struct cr_err *err)
+{
+	if (opts.pid == getpid())
+		return cr_err_set(err, CR_REFUSED, "pid %d is this program itself",
+				  (int)opts.pid);
+	return cr_tree_freeze(opts.pid, true, (unsigned int)opts.timeout * 1000, tree, err);
+}
+
+/* cr-freeze -t PID -- CMD: the exit status is CMD's. */
+static int hold_while(char **argv)
+{
+	struct cr_tree *tree;
+	struct cr_err err;
+	int status;
+	pid_t child;
+
+	if (freeze(&tree, &err) < 0)
+		return cr_err_report(&err);
+	child = fork();
+	if (child == 0) {
+		execvp(argv[0], argv);
+		cr_err_sys(&err, "unable to run %s", argv[0]);
+		_exit(cr_err_report(&err));
+	}
+	while (child > 0 && waitpid(child, &status, 0) != child)
+		;
+	cr_tree_thaw(tree);
+	cr_tree_free(tree);
+	if (child < 0) {
+		cr_err_sys(&err, "unable to fork");
+		return cr_err_report(&err);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int emit(struct cr_writer *w, const struct cr_tree *tree, const struct sleepers *sl,
+		unsigned int *refused, struct cr_err *err)
+{
+	if (refuse_tree(w, tree, opts.shell_job, refused, err) < 0 ||
+	    records_tree(w, tree, sl, err) < 0)
+		return -1;
+	cr_fault("before-end");
+	return cr_writer_end(w, err);
+}
+
+/* Everything between the first and the last moment of the freeze. */
+static int frozen(struct server *srv, struct cr_writer *w, enum finish how, struct cr_err *err)
+{
+	struct sleepers *sl = sleepers_sample(opts.pid);
+	unsigned int refused = 0;
+	struct cr_tree *tree;
+	int ret = freeze(&tree, err);
+
+	if (ret == 0) {
+		cr_fault("frozen");
+		ret = emit(w, tree, sl, &refused, err);
+		if (ret == 0 && cr_stage_is_pipe(STDOUT_FILENO))
+			ret = server_run(srv, tree, STDOUT_FILENO, commit, &how, err);
+		else if (ret == 0)
+			ret = 1;	/* nothing can commit: shown, and that was all */
+		if (!tree->ended_ns)
+			cr_tree_thaw(tree);
+		cr_tree_free(tree);
+	}
+	sleepers_free(sl);
+	if (ret < 0)
+		return -1;
+	if (ret == 0)
+		cr_debug("the pipeline ended without a commit; pid %d goes on", (int)opts.pid);
+	return ret > 0 && !refused ? 0 : CR_REFUSED;
+}
+
+static int run(struct server **srv, struct cr_writer **w, enum finish how, struct cr_err *err)
+{
+	if (server_open(srv, err) < 0 || cr_stage_open_stdout(w, err) < 0 ||
+	    records_header(*w, server_name(*srv), opts.pid, opts.shell_job, err) < 0 ||
+	    cr_writer_flush(*w, err) < 0)
+		return -1;
+	cr_fault("header");
+	if (cr_stage_is_pipe(STDOUT_FILENO) &&
+	    server_wait_ready(*srv, STDOUT_FILENO, READY_MS, err) < 0)
+		return -1;
+	return frozen(*srv, *w, how, err);
+}
+
+int main(int argc, char **argv)
+{
+	int first = cr_opt_parse(&spec, argc, argv);
+	enum finish how = parse_end(opts.then);
+	struct server *srv = NULL;
+	struct cr_writer *w = NULL;
+	struct cr_err err;
+	int ret;
+
+	if (!opts.pid)
+		cr_opt_usage("-t PID is missing (see -h)");
+	if (opts.timeout > 86400)
+		cr_opt_usage("--timeout: at most 86400 seconds");
+	set_signals();
+	if (first < argc)
+		return hold_while(argv + first);
+	ret = run(&srv, &w, how, &err);
+	if (ret < 0)
+		ret = cr_err_report(&err);
+	cr_writer_free(w);
+	server_free(srv);
+	return ret;
+}

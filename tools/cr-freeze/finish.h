@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* How a committed freeze ends: --then. */
+#ifndef FINISH_H
+#define FINISH_H
+
+#include "tree.h"
+
+enum finish { FINISH_RESUME, FINISH_STOP, FINISH_KILL };
+
+void finish_tree(struct cr_tree *tree, enum finish how);
+
+#endif

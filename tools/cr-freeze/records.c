@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+#include "records.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arch.h"
+#include "clean.h"
+#include "header-cpu.h"
+#include "parse.h"
+#include "proc.h"
+#include "schemas.h"
+#include "vdso.h"
+
+#define MAX_GROUPS 65536
+#define SIGNALS_AT_ONCE 32
+#define XSTATE_MAX 16384
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static char *boot_id(struct cr_err *err)
+{
+	char *text;
+
+	/* The pid is only a way to spell /proc/sys for cr_proc_read(). */
+	if (cr_proc_read(getpid(), "../sys/kernel/random/boot_id", &text, NULL, err) < 0)
+		return NULL;
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
+int records_header(struct cr_writer *w, const char *session, pid_t root, bool shell_job,
+		   struct cr_err *err)
+{
+	Cr__Header h = CR__HEADER__INIT;
+	cr_auto_free char *flags_text = NULL, *boot = NULL;
+	cr_auto_free char **flags = NULL;
+	struct cr_vdso vdso;
+	struct utsname un;
+
+	if (uname(&un) < 0)
+		return cr_err_sys(err, "uname");
+	boot = boot_id(err);
+	if (!boot || cr_vdso_own(&vdso, err) < 0 ||
+	    header_cpu(&h.xfeatures, &flags_text, &flags, &h.n_cpu_flags, err) < 0)
+		return -1;
+	h.version = CR_STREAM_VERSION;
+	h.session = (char *)session;
+	h.warden_pid = (uint32_t)getpid();
+	h.root_pid = (uint32_t)root;
+	h.release = un.release;
+	h.machine = un.machine;
+	h.page_size = (uint32_t)sysconf(_SC_PAGESIZE);
+	h.boot_id = boot;
+	h.cpu_flags = flags;
+	h.realtime_ns = clock_ns(CLOCK_REALTIME);
+	h.monotonic_ns = clock_ns(CLOCK_MONOTONIC);
+	h.boottime_ns = clock_ns(CLOCK_BOOTTIME);
+	h.vdso_digest.data = (uint8_t *)&vdso.digest;
+	h.vdso_digest.len = sizeof(vdso.digest);
+	h.shell_job = shell_job;
+	return cr_writer_put(w, CR_KIND_HEADER, &h, err);
+}
+
+static int not_understood(pid_t pid, const char *what, struct cr_err *err)
+{
+	return cr_err_set(err, CR_SYSTEM, "/proc/%d/%s: not understood", (int)pid, what);
+}
+
+static int parse_groups(const char *p, Cr__Creds *c, struct cr_err *err)
+{
+	size_t room = 0;
+
+	for (;;) {
+		char *end;
+		unsigned long id;
+
+		while (*p == ' ' || *p == '\t')
+			p++;
+		if (*p == '\n' || !*p)
+			return 0;
+		id = strtoul(p, &end, 10);
+		if (end == p)
+			return 0;
+		p = end;
+		if (c->n_groups == room) {
+			uint32_t *grown;
+
+			room = room ? room * 2 : 16;
+			grown = realloc(c->groups, room * sizeof(*grown));
+			if (!grown)
+				return cr_err_sys(err, "out of memory");
+			c->groups = grown;
+		}
+		c->groups[c->n_groups++] = (uint32_t)id;
+	}
+}
+
+static int parse_caps(const char *status, Cr__Creds *c)
+{
+	static const char *const names[] = { "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb" };
+	uint64_t *const sets[] = { &c->cap_inh, &c->cap_prm, &c->cap_eff, &c->cap_bnd,
+				   &c->cap_amb };
+
+	for (int i = 0; i < 5; i++) {
+		const char *p = cr_proc_field(status, names[i]);
+
+		if (!p || sscanf(p, "%" SCNx64, sets[i]) != 1)
+			return -1;
+	}
+	return 0;
+}
+
+static int parse_creds(pid_t pid, const char *status, Cr__Creds *c, struct cr_err *err)
+{
+	const char *uid = cr_proc_field(status, "Uid"), *gid = cr_proc_field(status, "Gid");
+	const char *groups = cr_proc_field(status, "Groups");
+	const char *nnp = cr_proc_field(status, "NoNewPrivs");
+
+	if (!uid || sscanf(uid, "%u %u %u %u", &c->uid, &c->euid, &c->suid, &c->fsuid) != 4 ||
+	    !gid || sscanf(gid, "%u %u %u %u", &c->gid, &c->egid, &c->sgid, &c->fsgid) != 4 ||
+	    !groups || parse_caps(status, c) < 0)
+		return not_understood(pid, "status", err);
+	c->no_new_privs = nnp && *nnp == '1';
+	return parse_groups(groups, c, err);
+}
+
+struct signals {
+	ProtobufCBinaryData *list;
+	size_t count;
+};
+
+static void free_signals(struct signals *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		free(s->list[i].data);
+	free(s->list);
+}
+
+static int add_signal(struct signals *s, const siginfo_t *info, struct cr_err *err)
+{
+	ProtobufCBinaryData *grown = realloc(s->list, (s->count + 1) * sizeof(*grown));
+	uint8_t *copy = malloc(sizeof(*info));
+
+	if (grown)
+		s->list = grown;
+	if (!grown || !copy) {
+		free(copy);
+		return cr_err_sys(err, "out of memory");
+	}
+	memcpy(copy, info, sizeof(*info));
+	s->list[s->count].data = copy;
+	s->list[s->count++].len = sizeof(*info);
+	return 0;
+}
+
+/* The queue of a thread, or with @shared of its process. */
+static int peek_signals(pid_t tid, bool shared, struct signals *s, struct cr_err *err)
+{
+	struct __ptrace_peeksiginfo_args args = {
+		.flags = shared ? PTRACE_PEEKSIGINFO_SHARED : 0,
+		.nr = SIGNALS_AT_ONCE,
+	};
+	siginfo_t infos[SIGNALS_AT_ONCE];
+	long n;
+
+	do {
+		n = syscall(SYS_ptrace, (long)PTRACE_PEEKSIGINFO, (long)tid, &args, infos);
+		if (n < 0)
+			return cr_err_sys(err, "thread %d: PTRACE_PEEKSIGINFO", (int)tid);
+		for (long i = 0; i < n; i++)
+			if (add_signal(s, &infos[i], err) < 0)
+				return -1;
+		args.off += (uint64_t)n;
+	} while (n == SIGNALS_AT_ONCE);
+	return 0;
+}
+
+static bool pending(const char *status, const char *name)
+{
+	const char *p = cr_proc_field(status, name);
+	uint64_t set = 0;
+
+	return p && sscanf(p, "%" SCNx64, &set) == 1 && set;
+}
+
+static int parse_limits(pid_t pid, Cr__Rlimit *lims, struct cr_err *err)
+{
+	cr_auto_free char *text = NULL;
+	const char *line;
+	char soft[24], hard[24];
+
+	if (cr_proc_read(pid, "limits", &text, NULL, err) < 0)
+		return -1;
+	line = strchr(text, '\n');	/* the heading */
+	for (int i = 0; i < RLIM_NLIMITS; i++) {
+		uint64_t *const out[2] = { &lims[i].soft, &lims[i].hard };
+		const char *const in[2] = { soft, hard };
+
+		cr__rlimit__init(&lims[i]);
+		/* The name takes 26 columns; the lines are in the order of RLIMIT_*. */
+		if (!line || strlen(line) < 28 || sscanf(line + 27, "%23s %23s", soft, hard) != 2)
+			return not_understood(pid, "limits", err);
+		for (int k = 0; k < 2; k++)
+			if (strcmp(in[k], "unlimited") == 0)
+				*out[k] = RLIM_INFINITY;
+			else if (cr_parse_u64(in[k], 10, 0, UINT64_MAX, out[k]) < 0)
+				return not_understood(pid, "limits", err);
+		line = strchr(line + 1, '\n');
+	}
+	return 0;
+}
+
+static int read_number(pid_t pid, const char *file, int base, long *out, struct cr_err *err)
+{
+	cr_auto_free char *text = NULL;
+	char *end;
+
+	if (cr_proc_read(pid, file, &text, NULL, err) < 0)
+		return -1;
+	*out = strtol(text, &end, base);
+	return end == text ? not_understood(pid, file, err) : 0;
+}
+
+/* What /proc/PID/stat has, of zombies as well. */
+static int fill_stat(const struct cr_process *p, struct cr_proc_stat *st, Cr__Task *m,
+		     struct cr_err *err)
+{
+	if (cr_proc_stat(p->pid, st, err) < 0)
+		return -1;
+	m->pid = (uint32_t)p->pid;
+	m->ppid = (uint32_t)st->field[4];
+	m->pgid = (uint32_t)st->field[5];
+	m->sid = (uint32_t)st->field[6];
+	m->exit_signal = (uint32_t)st->field[38];
+	m->comm = st->comm;
+	if (p->zombie) {
+		m->state = CR__TASK_STATE__ZOMBIE;
+		m->exit_status = (uint32_t)st->field[52];
+	} else if (p->threads[0].stop_signal) {
+		m->state = CR__TASK_STATE__STOPPED;
+		m->stop_signal = (uint32_t)p->threads[0].stop_signal;
+	}
+	return 0;
+}
+
+static int fill_live(const struct cr_process *p, const char *status, Cr__Task *m,
+		     Cr__Rlimit *lims, struct cr_err *err)
+{
+	const char *mask = cr_proc_field(status, "Umask");
+	long v;
+
+	if (!mask)
+		return not_understood(p->pid, "status", err);
+	m->umask = (uint32_t)strtoul(mask, NULL, 8);
+	if (read_number(p->pid, "personality", 16, &v, err) < 0)
+		return -1;
+	m->personality = (uint32_t)v;
+	if (read_number(p->pid, "oom_score_adj", 10, &v, err) < 0)
+		return -1;
+	m->oom_score_adj = (int32_t)v;
+	return parse_limits(p->pid, lims, err);
+}
+
+static int put_task(struct cr_writer *w, const struct cr_process *p, const char *status,
+		    struct cr_err *err)
+{
+	Cr__Task m = CR__TASK__INIT;
+	struct cr_proc_stat st;
+	struct signals sigs = { 0 };
+	Cr__Rlimit lims[RLIM_NLIMITS], *limits[RLIM_NLIMITS];
+	cr_auto_free uint32_t *tids = calloc(p->n_threads + 1, sizeof(*tids));
+	int ret;
+
+	if (!tids)
+		return cr_err_sys(err, "out of memory");
+	if (fill_stat(p, &st, &m, err) < 0)
+		return -1;
+	if (!p->zombie) {
+		if (fill_live(p, status, &m, lims, err) < 0)
+			return -1;
+		for (int i = 0; i < RLIM_NLIMITS; i++)
+			limits[i] = &lims[i];
+		m.n_rlimits = RLIM_NLIMITS;
+		m.rlimits = limits;
+	}
+	for (unsigned int k = 0; k < p->n_threads; k++)
+		tids[k] = (uint32_t)p->threads[k].tid;
+	m.n_tids = p->n_threads;
+	m.tids = tids;
+	if (!p->zombie && pending(status, "ShdPnd") &&
+	    peek_signals(p->pid, true, &sigs, err) < 0) {
+		free_signals(&sigs);
+		return -1;
+	}
+	m.shared_signals = sigs.list;
+	m.n_shared_signals = sigs.count;
+	ret = cr_writer_put(w, CR_KIND_TASK, &m, err);
+	free_signals(&sigs);
+	return ret;
+}
+
+static int get_xstate(pid_t tid, uint8_t *buf, size_t *len, struct cr_err *err)
+{
+	struct iovec iov = { buf, XSTATE_MAX };
+
+	if (syscall(SYS_ptrace, (long)PTRACE_GETREGSET, (long)tid, (long)NT_X86_XSTATE, &iov) < 0)
+		return cr_err_sys(err, "thread %d: unable to read its XSAVE state", (int)tid);
+	*len = iov.iov_len;
+	return 0;
+}
+
+static int fill_thread(const struct cr_tracee *t, Cr__Thread *m, struct cr_err *err)
+{
+	uint64_t head = 0;
+	size_t len = 0;
+
+	m->pid = (uint32_t)t->pid;
+	m->tid = (uint32_t)t->tid;
+	m->sigmask = t->sigmask;
+	m->rseq = t->rseq.rseq_abi_pointer;
+	m->rseq_len = t->rseq.rseq_abi_size;
+	m->rseq_flags = t->rseq.flags;
+	m->rseq_sig = t->rseq.signature;
+	if (syscall(SYS_get_robust_list, t->tid, &head, &len) < 0)
+		return cr_err_sys(err, "thread %d: get_robust_list", (int)t->tid);
+	m->robust_list = head;
+	m->robust_list_len = len;
+	return 0;
+}
+
+static int put_thread(struct cr_writer *w, const struct cr_tracee *t, const char *status,
+		      const struct sleepers *sl, uint64_t frozen_ns, struct cr_err *err)
+{
+	Cr__Thread m = CR__THREAD__INIT;
+	Cr__Creds creds = CR__CREDS__INIT;
+	struct user_regs_struct regs = t->regs;
+	uint8_t xstate[XSTATE_MAX];
+	struct signals sigs = { 0 };
+	char comm[64] = "";
+	const char *name = cr_proc_field(status, "Name");
+	uint64_t remaining;
+	long nr;
+	int ret = -1;
+
+	if (name)
+		snprintf(comm, sizeof(comm), "%.*s", (int)strcspn(name, "\n"), name);
+	m.comm = comm;
+	if (sleepers_remaining(sl, t, frozen_ns, &nr, &remaining)) {
+		cr_arch_set_syscall_nr(&regs, nr);
+		m.has_remaining = true;
+		m.remaining_ns = remaining;
+	}
+	m.regs.data = (uint8_t *)&regs;
+	m.regs.len = sizeof(regs);
+	m.xstate.data = xstate;
+	m.creds = &creds;
+	if (fill_thread(t, &m, err) < 0 || get_xstate(t->tid, xstate, &m.xstate.len, err) < 0 ||
+	    parse_creds(t->tid, status, &creds, err) < 0)
+		goto out;
+	if (pending(status, "SigPnd") && peek_signals(t->tid, false, &sigs, err) < 0)
+		goto out;
+	m.signals = sigs.list;
+	m.n_signals = sigs.count;
+	ret = cr_writer_put(w, CR_KIND_THREAD, &m, err);
+out:
+	free_signals(&sigs);
+	free(creds.groups);
+	return ret;
+}
+
+static int put_process(struct cr_writer *w, const struct cr_process *p, const struct sleepers *sl,
+		       uint64_t frozen_ns, struct cr_err *err)
+{
+	char name[64];
+
+	if (p->zombie)
+		return put_task(w, p, NULL, err);
+	for (unsigned int k = 0; k < p->n_threads; k++) {
+		const struct cr_tracee *t = &p->threads[k];
+		cr_auto_free char *status = NULL;
+
+		snprintf(name, sizeof(name), "task/%d/status", (int)t->tid);
+		if (cr_proc_read(p->pid, name, &status, NULL, err) < 0)
+			return -1;
+		/* Its first thread knows what is the process's. */
+		if (k == 0 && put_task(w, p, status, err) < 0)
+			return -1;
+		if (put_thread(w, t, status, sl, frozen_ns, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int records_tree(struct cr_writer *w, const struct cr_tree *tree, const struct sleepers *sl,
+		 struct cr_err *err)
+{
+	for (unsigned int i = 0; i < tree->count; i++)
+		if (put_process(w, tree->procs[i], sl, tree->began_ns, err) < 0)
+			return cr_err_wrap(err, "pid %d", (int)tree->procs[i]->pid);
+	return 0;
+}

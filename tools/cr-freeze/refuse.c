@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+#include "refuse.h"
+
+#include <linux/kcmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "arch.h"
+#include "clean.h"
+#include "proc.h"
+#include "refusal.h"
+
+struct check {
+	struct cr_writer *w;
+	const struct cr_tree *tree;
+	bool shell_job;
+	unsigned int count;
+};
+
+static int refuse(struct check *c, pid_t pid, const char *object, const char *kind,
+		  const char *remedy, struct cr_err *err)
+{
+	c->count++;
+	return cr_refuse(c->w, pid, object, kind, remedy, err);
+}
+
+static int check_namespaces(struct check *c, pid_t pid, struct cr_err *err)
+{
+	static const char *const names[] = { "mnt", "pid", "net", "ipc", "uts", "user", "cgroup",
+					     "time" };
+	char path[64], kind[64];
+	struct stat own, its;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
+		if (stat(path, &own) < 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, names[i]);
+		if (stat(path, &its) < 0)
+			return cr_err_sys(err, "unable to stat %s", path);
+		if (own.st_ino == its.st_ino)
+			continue;
+		snprintf(kind, sizeof(kind), "in a %s namespace of its own: not supported", names[i]);
+		if (refuse(c, pid, "", kind, "run the tools inside of that namespace", err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_shared(struct check *c, const struct cr_process *p, struct cr_err *err)
+{
+	static const struct {
+		int type;
+		const char *name;
+	} tables[] = {
+		{ KCMP_VM, "memory (CLONE_VM)" },
+		{ KCMP_FILES, "descriptor table (CLONE_FILES)" },
+		{ KCMP_FS, "working directory (CLONE_FS)" },
+		{ KCMP_SIGHAND, "signal handlers (CLONE_SIGHAND)" },
+	};
+	char kind[96];
+
+	if (!p->parent)
+		return 0;
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		if (syscall(SYS_kcmp, p->pid, p->parent, tables[i].type, 0, 0) != 0)
+			continue;
+		snprintf(kind, sizeof(kind), "shares its %s with its parent: not supported",
+			 tables[i].name);
+		if (refuse(c, p->pid, "", kind, "", err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Sessions and groups: their leaders must be in the tree to be made again. */
+static int check_ids(struct check *c, const struct cr_process *p, const struct cr_proc_stat *st,
+		     struct cr_err *err)
+{
+	static const char remedy[] = "start it with setsid, or use --shell-job";
+	const struct cr_process *root = c->tree->procs[0];
+	struct cr_proc_stat rst;
+	char kind[96];
+
+	for (int f = 5; f <= 6; f++) {
+		pid_t id = (pid_t)st->field[f];
+
+		if (cr_tree_find(c->tree, id))
+			continue;
+		if (c->shell_job) {
+			/* The root's own foreign session and group are replaced. */
+			if (cr_proc_stat(root->pid, &rst, err) < 0)
+				return -1;
+			if (rst.field[f] == st->field[f])
+				continue;
+		}
+		snprintf(kind, sizeof(kind), "%s %d is led from outside of the tree",
+			 f == 5 ? "process group" : "session", (int)id);
+		if (refuse(c, p->pid, "", kind, c->shell_job ? "" : remedy, err) < 0)
+			return -1;
+		if (f == 5)
+			break;	/* its session is the same trouble */
+	}
+	return 0;
+}
+
+static int check_thread(struct check *c, const struct cr_tracee *t, struct cr_err *err)
+{
+	cr_auto_free char *status = NULL;
+	const char *seccomp;
+	char object[32], name[64];
+
+	snprintf(object, sizeof(object), "thread %d", (int)t->tid);
+	if (!cr_arch_native(&t->regs) &&
+	    refuse(c, t->pid, object, "runs 32-bit code: not supported", "", err) < 0)
+		return -1;
+	snprintf(name, sizeof(name), "task/%d/status", (int)t->tid);
+	if (cr_proc_read(t->pid, name, &status, NULL, err) < 0)
+		return -1;
+	seccomp = cr_proc_field(status, "Seccomp");
+	if (seccomp && *seccomp != '0')
+		return refuse(c, t->pid, object, "seccomp: not supported", "", err);
+	return 0;
+}
+
+static int check_process(struct check *c, const struct cr_process *p, struct cr_err *err)
+{
+	struct cr_proc_stat st;
+
+	if (cr_proc_stat(p->pid, &st, err) < 0 || check_ids(c, p, &st, err) < 0)
+		return -1;
+	if (p->zombie)
+		return 0;
+	if (p->dead_leader && refuse(c, p->pid, "", "its main thread has ended while others "
+				     "live on: not supported", "", err) < 0)
+		return -1;
+	if (check_namespaces(c, p->pid, err) < 0 || check_shared(c, p, err) < 0)
+		return -1;
+	for (unsigned int k = 0; k < p->n_threads; k++)
+		if (check_thread(c, &p->threads[k], err) < 0)
+			return -1;
+	return 0;
+}
+
+int refuse_tree(struct cr_writer *w, const struct cr_tree *tree, bool shell_job,
+		unsigned int *count, struct cr_err *err)
+{
+	struct check c = { .w = w, .tree = tree, .shell_job = shell_job };
+	int ret = 0;
+
+	for (unsigned int i = 0; ret == 0 && i < tree->count; i++)
+		ret = check_process(&c, tree->procs[i], err);
+	*count = c.count;
+	return ret;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* What a tree may have that this version does not carry. */
+#ifndef REFUSE_H
+#define REFUSE_H
+
+#include <stdbool.h>
+
+#include "stream.h"
+#include "tree.h"
+
+/* Name everything in the tree that cr-freeze can see and that cannot be
+ * restored.  *count is the number of refusals. */
+int refuse_tree(struct cr_writer *w, const struct cr_tree *tree, bool shell_job,
+		unsigned int *count, struct cr_err *err) CR_MUST;
+
+#endif

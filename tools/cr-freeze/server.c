@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+#include "server.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "fault.h"
+#include "inject.h"
+#include "session-proto.h"
+
+#define MAX_CLIENTS 32
+
+enum { AT_OUT, AT_SIGNAL, AT_LISTEN, AT_CLIENTS };
+
+struct server {
+	char name[48];
+	int listener;
+	int signals;
+	int clients[MAX_CLIENTS];
+	unsigned int n_clients;
+	bool ready;
+	bool committed;
+	struct cr_tree *tree;
+	server_commit commit;
+	void *ctx;
+	uint8_t buf[CR_SESSION_MSG_MAX];
+};
+
+static int open_listener(struct server *s, struct cr_err *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	uint64_t id[2];
+	size_t len;
+
+	if (getrandom(id, sizeof(id), 0) != sizeof(id))
+		return cr_err_sys(err, "getrandom");
+	len = (size_t)snprintf(s->name, sizeof(s->name), "cr-%016llx%016llx",
+			       (unsigned long long)id[0], (unsigned long long)id[1]);
+	memcpy(sa.sun_path + 1, s->name, len);
+	s->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->listener < 0)
+		return cr_err_sys(err, "unable to make a socket");
+	if (bind(s->listener, (struct sockaddr *)&sa,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)) < 0 ||
+	    listen(s->listener, MAX_CLIENTS) < 0)
+		return cr_err_sys(err, "unable to listen for the session");
+	return 0;
+}
+
+int server_open(struct server **out, struct cr_err *err)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	sigset_t set;
+
+	*out = s;
+	if (!s)
+		return cr_err_sys(err, "out of memory");
+	s->listener = -1;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signals < 0)
+		return cr_err_sys(err, "signalfd");
+	return open_listener(s, err);
+}
+
+const char *server_name(const struct server *s)
+{
+	return s->name;
+}
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	for (unsigned int i = 0; i < s->n_clients; i++)
+		close(s->clients[i]);
+	if (s->listener >= 0)
+		close(s->listener);
+	if (s->signals >= 0)
+		close(s->signals);
+	free(s);
+}
+
+/* Only our own user and root are let in. */
+static void accept_client(struct server *s)
+{
+	cr_auto_fd int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (fd < 0 || s->n_clients == MAX_CLIENTS)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
+	    (peer.uid != geteuid() && peer.uid != 0))
+		return;
+	s->clients[s->n_clients++] = cr_steal_fd(&fd);
+}
+
+static void drop_client(struct server *s, unsigned int i)
+{
+	close(s->clients[i]);
+	s->clients[i] = s->clients[--s->n_clients];
+}
+
+static struct cr_process *target(struct server *s, const struct cr_session_msg *m,
+				 struct cr_err *err)
+{
+	struct cr_process *p = s->tree && !s->committed ? cr_tree_find(s->tree, m->pid) : NULL;
+
+	if (!p || p->zombie || !p->n_threads) {
+		cr_err_set(err, CR_REFUSED, "pid %d is not frozen here", m->pid);
+		return NULL;
+	}
+	return p;
+}
+
+static int do_inject(struct server *s, struct cr_session_msg *m, struct cr_err *err)
+{
+	struct cr_process *p = target(s, m, err);
+
+	if (!p || cr_agent_inject(p, err) < 0)
+		return -1;
+	m->agent.address = cr_agent_address(p->agent);
+	m->agent.length = cr_agent_length(p->agent);
+	m->agent.data = cr_agent_data(p->agent);
+	return 0;
+}
+
+static int do_run(struct server *s, struct cr_session_msg *m, struct cr_err *err)
+{
+	struct cr_process *p = target(s, m, err);
+	struct cr_op *ops = (struct cr_op *)(s->buf + sizeof(*m));
+	void *data = (uint8_t *)(ops + m->count);
+
+	if (!p)
+		return -1;
+	if (!p->agent)
+		return cr_err_set(err, CR_REFUSED, "pid %d has no agent: cr-inject comes first",
+				  m->pid);
+	if (!m->tid)
+		return cr_agent_run(p->agent, ops, m->count, data, m->data_len, &m->done, err);
+	for (unsigned int k = 0; k < p->n_threads; k++)
+		if (p->threads[k].tid == m->tid)
+			return cr_agent_run_thread(p->agent, &p->threads[k], ops, m->count, data,
+						   m->data_len, &m->done, err);
+	return cr_err_set(err, CR_REFUSED, "pid %d has no thread %d", m->pid, m->tid);
+}
+
+static int do_commit(struct server *s, struct cr_session_msg *m, struct cr_err *err)
+{
+	if (!s->tree || s->committed)
+		return cr_err_set(err, CR_REFUSED, "nothing is frozen here");
+	cr_fault("commit");
+	s->commit(s->tree, s->ctx);
+	s->committed = true;
+	m->times.freezing_us = (s->tree->frozen_ns - s->tree->began_ns) / 1000;
+	m->times.frozen_us = (s->tree->ended_ns - s->tree->began_ns) / 1000;
+	return 0;
+}
+
+static int dispatch(struct server *s, struct cr_session_msg *m, size_t len, struct cr_err *err)
+{
+	if (m->version != sizeof(struct cr_op) || m->count > CR_SESSION_OPS_MAX ||
+	    m->data_len > CR_SESSION_DATA_MAX ||
+	    len != sizeof(*m) + m->count * sizeof(struct cr_op) + m->data_len)
+		return cr_err_set(err, CR_BAD_INPUT, "a request that the session does not know");
+	switch (m->request) {
+	case CR_SESSION_READY:
+		s->ready = true;
+		return 0;
+	case CR_SESSION_INJECT:
+		return do_inject(s, m, err);
+	case CR_SESSION_RUN:
+		return do_run(s, m, err);
+	case CR_SESSION_COMMIT:
+		return do_commit(s, m, err);
+	default:
+		return cr_err_set(err, CR_BAD_INPUT, "a request that the session does not know");
+	}
+}
+
+/* Returns false when the client is gone. */
+static bool serve_client(struct server *s, int fd)
+{
+	struct cr_session_msg *m = (struct cr_session_msg *)s->buf;
+	struct cr_err err = { 0 };
+	ssize_t n = recv(fd, s->buf, sizeof(s->buf), MSG_DONTWAIT);
+	size_t len;
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if ((size_t)n < sizeof(*m))
+		return false;
+	if (dispatch(s, m, (size_t)n, &err) < 0) {
+		m->class = err.class;
+		m->errnum = err.errnum;
+		len = strlen(err.msg);
+		memcpy(s->buf + sizeof(*m), err.msg, len);
+		len += sizeof(*m);
+	} else {
+		if (m->request == CR_SESSION_READY)
+			return true;
+		m->class = 0;
+		len = (size_t)n;
+	}
+	return send(fd, s->buf, len, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+/* One round of poll. 0 go on, 1 @out_fd has no reader, -1 error or signal. */
+static int serve_once(struct server *s, int out_fd, int ms, struct cr_err *err)
+{
+	struct pollfd pfd[AT_CLIENTS + MAX_CLIENTS] = {
+		[AT_OUT] = { .fd = out_fd },
+		[AT_SIGNAL] = { .fd = s->signals, .events = POLLIN },
+		[AT_LISTEN] = { .fd = s->listener, .events = POLLIN },
+	};
+	unsigned int n = s->n_clients;
+
+	for (unsigned int i = 0; i < n; i++)
+		pfd[AT_CLIENTS + i] = (struct pollfd){ .fd = s->clients[i], .events = POLLIN };
+	if (poll(pfd, AT_CLIENTS + n, ms) < 0)
+		return errno == EINTR ? 0 : cr_err_sys(err, "poll");
+	if (pfd[AT_SIGNAL].revents)
+		return cr_err_set(err, CR_REFUSED, "interrupted; the tree is let go unharmed");
+	if (pfd[AT_LISTEN].revents)
+		accept_client(s);
+	/* Backwards: a dropped client is replaced by the last one. */
+	for (unsigned int i = n; i-- > 0;)
+		if (pfd[AT_CLIENTS + i].revents && !serve_client(s, s->clients[i]))
+			drop_client(s, i);
+	return pfd[AT_OUT].revents & (POLLERR | POLLNVAL) ? 1 : 0;
+}
+
+int server_wait_ready(struct server *s, int out_fd, int ms, struct cr_err *err)
+{
+	uint64_t deadline = cr_now_ns() + (uint64_t)ms * 1000000u;
+
+	while (!s->ready) {
+		uint64_t now = cr_now_ns();
+		int ret;
+
+		if (now >= deadline)
+			break;
+		ret = serve_once(s, out_fd, (int)((deadline - now + 999999) / 1000000), err);
+		if (ret < 0)
+			return -1;
+		if (ret > 0)
+			return cr_err_set(err, CR_REFUSED, "the pipeline ended before the freeze");
+	}
+	return 0;
+}
+
+int server_run(struct server *s, struct cr_tree *tree, int out_fd, server_commit commit, void *ctx,
+	       struct cr_err *err)
+{
+	int ret = 0;
+
+	s->tree = tree;
+	s->commit = commit;
+	s->ctx = ctx;
+	while (ret == 0)
+		ret = serve_once(s, out_fd, -1, err);
+	if (s->committed)
+		return 1;
+	return ret < 0 ? -1 : 0;
+}

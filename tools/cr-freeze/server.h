@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The warden's end of the session, and its wait for the end of the pipeline.
+ */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include <stdbool.h>
+
+#include "err.h"
+#include "tree.h"
+
+struct server;
+
+/* What a commit is to do with the tree; fills its times. */
+typedef void (*server_commit)(struct cr_tree *tree, void *ctx);
+
+int server_open(struct server **out, struct cr_err *err) CR_MUST;
+const char *server_name(const struct server *s);
+void server_free(struct server *s);
+
+/* Serve until a client has said that the pipeline is up, at most @ms. */
+int server_wait_ready(struct server *s, int out_fd, int ms, struct cr_err *err) CR_MUST;
+
+/* Serve until @out_fd has no reader left or a commit was carried out.
+ * Returns 1 after a commit, 0 without, -1 after a signal or an error. */
+int server_run(struct server *s, struct cr_tree *tree, int out_fd, server_commit commit, void *ctx,
+	       struct cr_err *err) CR_MUST;
+
+#endif

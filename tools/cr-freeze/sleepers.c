@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "sleepers.h"
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arch.h"
+#include "clean.h"
+#include "parse.h"
+#include "proc.h"
+#include "tree.h"
+
+#define MAX_CPUS 1024
+#define NS 1000000000ull
+#define MAX_DEPTH 64
+
+struct sleeper {
+	pid_t tid;
+	uint64_t since_ns;	/* CLOCK_MONOTONIC */
+};
+
+struct sleepers {
+	struct sleeper *list;
+	unsigned int count;
+	unsigned int room;
+	int64_t offset[MAX_CPUS];	/* CLOCK_MONOTONIC minus the CPU's run queue clock */
+	bool known[MAX_CPUS];
+};
+
+/* When it was last put on a CPU: "se.exec_start : 1798390.201785" (ms). */
+static bool read_sched(pid_t tid, uint64_t *exec_start_ns)
+{
+	cr_auto_free char *text = NULL;
+	struct cr_err ignored;
+	const char *p;
+	unsigned long long ms, frac;
+
+	if (cr_proc_read(tid, "sched", &text, NULL, &ignored) < 0)
+		return false;
+	p = strstr(text, "se.exec_start");
+	if (!p || sscanf(p, "se.exec_start : %llu.%6llu", &ms, &frac) != 2)
+		return false;
+	*exec_start_ns = ms * 1000000 + frac;
+	return true;
+}
+
+/*
+ * The run queue clocks of the CPUs are not CLOCK_MONOTONIC: see where our own
+ * stands on that CPU, just after we were put to run there.
+ */
+static bool calibrate(struct sleepers *s, unsigned int cpu)
+{
+	struct timespec tick = { 0, 1000 };
+	cpu_set_t old, one;
+	uint64_t clock;
+
+	if (cpu >= MAX_CPUS)
+		return false;
+	if (s->known[cpu])
+		return true;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (sched_getaffinity(0, sizeof(old), &old) < 0 ||
+	    sched_setaffinity(0, sizeof(one), &one) < 0)
+		return false;
+	nanosleep(&tick, NULL);
+	s->known[cpu] = read_sched(getpid(), &clock);
+	if (s->known[cpu])
+		s->offset[cpu] = (int64_t)cr_now_ns() - (int64_t)clock;
+	sched_setaffinity(0, sizeof(old), &old);
+	return s->known[cpu];
+}
+
+/* Is the time of this call kept in the restart block alone? */
+static bool is_hidden_wait(long nr, const uint64_t a[6])
+{
+	switch (nr) {
+	case SYS_nanosleep:
+		return !a[1];
+	case SYS_clock_nanosleep:
+		return !(a[1] & TIMER_ABSTIME) && !a[3];
+	case SYS_poll:
+		return (int)a[2] > 0;
+	case SYS_futex:
+		return (a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT && a[3];
+	case SYS_restart_syscall:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool in_hidden_wait(pid_t tid)
+{
+	cr_auto_free char *text = NULL;
+	struct cr_err ignored;
+	unsigned long long a[6];
+	uint64_t args[6];
+	long nr;
+
+	if (cr_proc_read(tid, "syscall", &text, NULL, &ignored) < 0 ||
+	    sscanf(text, "%ld %llx %llx %llx %llx %llx %llx", &nr, &a[0], &a[1], &a[2], &a[3],
+		   &a[4], &a[5]) != 7)
+		return false;
+	for (int i = 0; i < 6; i++)
+		args[i] = a[i];
+	return is_hidden_wait(nr, args);
+}
+
+static void sample_thread(struct sleepers *s, pid_t tid)
+{
+	struct cr_proc_stat st;
+	struct cr_err ignored;
+	uint64_t clock;
+
+	if (!in_hidden_wait(tid) || !read_sched(tid, &clock) ||
+	    cr_proc_stat(tid, &st, &ignored) < 0 || !calibrate(s, (unsigned int)st.field[39]))
+		return;
+	if (s->count == s->room) {
+		unsigned int room = s->room ? s->room * 2 : 16;
+		struct sleeper *grown = realloc(s->list, room * sizeof(*grown));
+
+		if (!grown)
+			return;
+		s->list = grown;
+		s->room = room;
+	}
+	s->list[s->count++] = (struct sleeper){
+		.tid = tid,
+		.since_ns = (uint64_t)((int64_t)clock + s->offset[st.field[39]]),
+	};
+}
+
+static void sample_process(struct sleepers *s, pid_t pid, unsigned int depth)
+{
+	cr_auto_free pid_t *tids = NULL, *kids = NULL;
+	struct cr_err ignored;
+	unsigned int n;
+
+	if (depth > MAX_DEPTH || cr_proc_tids(pid, &tids, &n, &ignored) < 0)
+		return;
+	for (unsigned int i = 0; i < n; i++)
+		sample_thread(s, tids[i]);
+	if (cr_proc_children(pid, &kids, &n, &ignored) < 0)
+		return;
+	for (unsigned int i = 0; i < n; i++)
+		sample_process(s, kids[i], depth + 1);
+}
+
+struct sleepers *sleepers_sample(pid_t root)
+{
+	struct sleepers *s = calloc(1, sizeof(*s));
+
+	if (s)
+		sample_process(s, root, 0);
+	return s;
+}
+
+void sleepers_free(struct sleepers *s)
+{
+	if (!s)
+		return;
+	free(s->list);
+	free(s);
+}
+
+static bool peek(pid_t tid, uint64_t from, void *to, size_t len)
+{
+	struct iovec local = { to, len }, remote = { (void *)from, len };
+
+	return process_vm_readv(tid, &local, 1, &remote, 1, 0) == (ssize_t)len;
+}
+
+static bool peek_time(pid_t tid, uint64_t from, uint64_t *ns)
+{
+	int64_t ts[2];
+
+	if (!peek(tid, from, ts, sizeof(ts)) || ts[0] < 0)
+		return false;
+	*ns = (uint64_t)ts[0] * NS + (uint64_t)ts[1];
+	return true;
+}
+
+/*
+ * A call that was continued once already is in restart_syscall; the code in
+ * front of the instruction still says which it was: mov $NR,%eax; syscall.
+ */
+static long original_nr(const struct cr_tracee *t, long nr)
+{
+	uint8_t code[7];
+	int32_t imm;
+
+	if (nr != SYS_restart_syscall)
+		return nr;
+	if (!peek(t->tid, t->regs.rip - sizeof(code), code, sizeof(code)) || code[0] != 0xb8)
+		return nr;
+	memcpy(&imm, code + 1, 4);
+	return imm;
+}
+
+/* The whole time that the call was given. */
+static bool whole_time(const struct cr_tracee *t, long nr, const uint64_t a[6], uint64_t *ns)
+{
+	switch (nr) {
+	case SYS_nanosleep:
+		return peek_time(t->tid, a[0], ns);
+	case SYS_clock_nanosleep:
+		return peek_time(t->tid, a[2], ns);
+	case SYS_poll:
+		*ns = (uint64_t)(uint32_t)a[2] * 1000000;
+		return (int)a[2] >= 0;
+	case SYS_futex:
+		return a[3] && peek_time(t->tid, a[3], ns);
+	default:
+		return false;
+	}
+}
+
+/* What the kernel wrote when it was interrupted. */
+static bool written_rest(const struct cr_tracee *t, long nr, const uint64_t a[6], uint64_t *ns)
+{
+	if (nr == SYS_nanosleep && a[1])
+		return peek_time(t->tid, a[1], ns);
+	if (nr == SYS_clock_nanosleep && a[3])
+		return peek_time(t->tid, a[3], ns);
+	return false;
+}
+
+bool sleepers_remaining(const struct sleepers *s, const struct cr_tracee *t, uint64_t frozen_ns,
+			long *nr, uint64_t *remaining_ns)
+{
+	uint64_t a[6], whole;
+
+	if (cr_arch_restart(&t->regs) != CR_RESTART_BLOCK)
+		return false;
+	*nr = original_nr(t, cr_arch_syscall(&t->regs, a));
+	if (written_rest(t, *nr, a, remaining_ns))
+		return true;
+	if (!whole_time(t, *nr, a, &whole))
+		return false;
+	*remaining_ns = whole;	/* rather too long than too short */
+	for (unsigned int i = 0; s && i < s->count; i++) {
+		const struct sleeper *sl = &s->list[i];
+
+		if (sl->tid != t->tid)
+			continue;
+		if (frozen_ns > sl->since_ns)
+			*remaining_ns -= frozen_ns - sl->since_ns < whole ?
+						 frozen_ns - sl->since_ns : whole;
+		break;
+	}
+	return true;
+}
