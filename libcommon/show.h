@@ -4,8 +4,9 @@
  *
  * Names are stable: the kind as "kind", then the message's fields.  fixed32
  * and fixed64 fields are addresses and masks and print in hexadecimal; a field
- * whose name ends in a known suffix (open_flags, sa_flags, prot, ...) also
- * prints its bits by their kernel names.
+ * of a known name (open_flags, sa_flags, prot, ..., see show-names.c) also
+ * prints its value by its kernel names.  Bytes are hex digits, cut when they
+ * are long, or the members of the struct in them (siginfo_t, registers).
  */
 #ifndef CR_SHOW_H
 #define CR_SHOW_H
