@@ -14,8 +14,7 @@
 #include "../pie/agent.h"
 
 /* Registers that make system call @nr at @ip; nothing restarts on the way. */
-void cr_arch_call_regs(struct user_regs_struct *regs, uint64_t ip, long nr,
-		       const uint64_t args[6]);
+void cr_arch_call_regs(struct user_regs_struct *regs, uint64_t ip, long nr, const uint64_t args[6]);
 /* Registers that enter the agent with @arg on the stack that ends at @stack_top. */
 void cr_arch_enter_regs(struct user_regs_struct *regs, uint64_t entry, uint64_t stack_top,
 			uint64_t arg);

@@ -58,7 +58,7 @@ __attribute__((target("sse4.2,pclmul"))) static uint32_t shift(uint32_t crc, uin
 }
 
 __attribute__((target("sse4.2,pclmul"))) static uint32_t crc_hard(uint32_t crc, const uint8_t *p,
-								 size_t len)
+								  size_t len)
 {
 	uint64_t a = crc, b, c, w[3];
 

@@ -29,7 +29,7 @@ enum cr_fileref_rule {
 int cr_fileref_fill(int fd, const char *path, bool build_id, Cr__FileRef *ref,
 		    struct cr_err *err) CR_MUST;
 void cr_fileref_release(Cr__FileRef *ref);
-int cr_fileref_check(const Cr__FileRef *ref, enum cr_fileref_rule rule, char *why,
-		     size_t why_size, struct cr_err *err) CR_MUST;
+int cr_fileref_check(const Cr__FileRef *ref, enum cr_fileref_rule rule, char *why, size_t why_size,
+		     struct cr_err *err) CR_MUST;
 
 #endif

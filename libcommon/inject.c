@@ -24,7 +24,8 @@
 #define CTL 4096
 #define STACK_TOP 16384
 #define VECTOR STACK_TOP
-#define DATA (VECTOR + ((sizeof(struct cr_vector) + CR_AGENT_OPS * sizeof(struct cr_op) + 4095) & ~4095ul))
+#define VECTOR_SIZE (sizeof(struct cr_vector) + CR_AGENT_OPS * sizeof(struct cr_op))
+#define DATA (VECTOR + ((VECTOR_SIZE + 4095) & ~4095ul))
 #define LENGTH (DATA + CR_AGENT_DATA)
 
 enum slot { SLOT_AGENT, SLOT_AGENT_EINTR, SLOT_THREAD, SLOTS };
@@ -102,8 +103,7 @@ static int find_padding(struct cr_agent *a, struct cr_err *err)
 	if (cr_vdso_own(&own, err) < 0 || cr_vdso_of(a->proc->pid, &start, err) < 0)
 		return -1;
 	if (!start || own.size - own.used < SLOTS * CR_EXIT_CODE_MAX + 16)
-		return cr_err_set(err, CR_REFUSED,
-				  "pid %d: its vDSO has no room for the exit code",
+		return cr_err_set(err, CR_REFUSED, "pid %d: its vDSO has no room for the exit code",
 				  (int)a->proc->pid);
 	a->pad = start + ((own.used + 15) & ~15ul);
 	for (unsigned int k = 0; k < a->proc->n_threads; k++)
@@ -183,10 +183,11 @@ static int take_over(struct cr_agent *a, enum slot slot, struct cr_tracee *t, st
 static int attach(struct cr_agent *a, int id, struct cr_err *err)
 {
 	uint64_t args[6] = { (uint64_t)id, 0, SHM_EXEC };
+	uint64_t at = a->code[SLOT_AGENT].syscall;
 	long base = -1;
 
 	cr_fault("attach");
-	if (cr_tracee_syscall(a->host, a->code[SLOT_AGENT].syscall, SYS_shmat, args, &base, err) < 0)
+	if (cr_tracee_syscall(a->host, at, SYS_shmat, args, &base, err) < 0)
 		return -1;
 	if (base < 0 && base > -4096)
 		return cr_err_set(err, CR_REFUSED,
@@ -274,8 +275,7 @@ static int wait_finished(struct cr_agent *a, uint32_t command, struct cr_err *er
 	return ret;
 }
 
-static int check_size(const struct cr_agent *a, uint32_t count, size_t data_len,
-		      struct cr_err *err)
+static int check_size(const struct cr_agent *a, uint32_t count, size_t data_len, struct cr_err *err)
 {
 	if (count > CR_AGENT_OPS || data_len > CR_AGENT_DATA)
 		return cr_err_set(err, CR_BAD_INPUT, "pid %d: a vector that is too long",
@@ -283,8 +283,8 @@ static int check_size(const struct cr_agent *a, uint32_t count, size_t data_len,
 	return 0;
 }
 
-int cr_agent_run(struct cr_agent *a, struct cr_op *ops, uint32_t count, void *data,
-		 size_t data_len, uint32_t *done, struct cr_err *err)
+int cr_agent_run(struct cr_agent *a, struct cr_op *ops, uint32_t count, void *data, size_t data_len,
+		 uint32_t *done, struct cr_err *err)
 {
 	struct cr_agent_ctl *ctl = ctl_of(a);
 	struct cr_vector *v = vector_of(a);
@@ -334,8 +334,7 @@ int cr_agent_run_thread(struct cr_agent *a, struct cr_tracee *t, struct cr_op *o
 	if (t == a->host)
 		return cr_agent_run(a, ops, count, data, data_len, done, err);
 	if (check_size(a, count, data_len, err) < 0 ||
-	    write_slot(a, SLOT_THREAD, t, false, err) < 0 ||
-	    take_over(a, SLOT_THREAD, t, err) < 0)
+	    write_slot(a, SLOT_THREAD, t, false, err) < 0 || take_over(a, SLOT_THREAD, t, err) < 0)
 		return -1;
 	if (data_len)
 		memcpy(a->local + DATA, data, data_len);
@@ -359,6 +358,7 @@ int cr_agent_run_thread(struct cr_agent *a, struct cr_tracee *t, struct cr_op *o
 static int leave(struct cr_agent *a, struct cr_err *err)
 {
 	uint64_t args[6] = { a->base };
+	uint64_t at = a->code[SLOT_AGENT].syscall;
 	long result;
 
 	if (a->running && cr_tracee_settle(a->host, err) < 0)
@@ -367,8 +367,7 @@ static int leave(struct cr_agent *a, struct cr_err *err)
 	cr_fault("evict");
 	if (!a->base)
 		return 0;
-	if (cr_tracee_syscall(a->host, a->code[SLOT_AGENT].syscall, SYS_shmdt, args, &result,
-			      err) < 0)
+	if (cr_tracee_syscall(a->host, at, SYS_shmdt, args, &result, err) < 0)
 		return -1;
 	a->base = 0;
 	return 0;

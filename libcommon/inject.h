@@ -43,8 +43,8 @@ uint64_t cr_agent_data(const struct cr_agent *a);
 #define CR_AGENT_DATA (64u << 10)
 
 /* See cr_session_run() and cr_session_run_thread() for the meaning. */
-int cr_agent_run(struct cr_agent *a, struct cr_op *ops, uint32_t count, void *data,
-		 size_t data_len, uint32_t *done, struct cr_err *err) CR_MUST;
+int cr_agent_run(struct cr_agent *a, struct cr_op *ops, uint32_t count, void *data, size_t data_len,
+		 uint32_t *done, struct cr_err *err) CR_MUST;
 int cr_agent_run_thread(struct cr_agent *a, struct cr_tracee *t, struct cr_op *ops, uint32_t count,
 			void *data, size_t data_len, uint32_t *done, struct cr_err *err) CR_MUST;
 

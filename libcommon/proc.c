@@ -174,8 +174,8 @@ int cr_proc_tids(pid_t pid, pid_t **list, unsigned int *count, struct cr_err *er
 	return 0;
 }
 
-static int add_children(pid_t pid, pid_t tid, pid_t **list, unsigned int *count,
-			unsigned int *room, struct cr_err *err)
+static int add_children(pid_t pid, pid_t tid, pid_t **list, unsigned int *count, unsigned int *room,
+			struct cr_err *err)
 {
 	cr_auto_free char *text = NULL;
 	char name[64], *save = NULL, *word;

@@ -121,8 +121,11 @@ int cr_session_run_thread(struct cr_session *s, pid_t pid, pid_t tid, struct cr_
 			  uint32_t count, void *data, size_t data_len, uint32_t *done,
 			  struct cr_err *err)
 {
-	struct cr_session_msg m = { .request = CR_SESSION_RUN, .pid = pid, .tid = tid,
-				    .count = count, .data_len = (uint32_t)data_len };
+	struct cr_session_msg m = { .request = CR_SESSION_RUN,
+				    .pid = pid,
+				    .tid = tid,
+				    .count = count,
+				    .data_len = (uint32_t)data_len };
 
 	if (count > CR_SESSION_OPS_MAX || data_len > CR_SESSION_DATA_MAX)
 		return cr_err_set(err, CR_SYSTEM, "a vector that is too long for the session");

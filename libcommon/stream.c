@@ -334,8 +334,8 @@ int cr_writer_copy(struct cr_writer *w, const struct cr_record *rec, struct cr_e
 		return -1;
 	memcpy(w->buf + w->fill + HEAD, rec->data, rec->length);
 	seal(w, w->buf + w->fill,
-	     (struct cr_record_head){ .length = rec->length, .kind = rec->kind,
-				      .flags = rec->flags });
+	     (struct cr_record_head){
+		     .length = rec->length, .kind = rec->kind, .flags = rec->flags });
 	return 0;
 }
 

@@ -53,8 +53,9 @@ static int seize_refused(pid_t pid, pid_t tid, struct cr_err *err)
 	if (state && (*state == 'Z' || *state == 'X'))
 		ret = 1;
 	else if (tracer && *tracer != '0')
-		cr_err_set(err, CR_REFUSED, "pid %d: thread %d: already traced by pid %.*s; detach it",
-			   (int)pid, (int)tid, (int)strcspn(tracer, "\n"), tracer);
+		cr_err_set(err, CR_REFUSED,
+			   "pid %d: thread %d: already traced by pid %.*s; detach it", (int)pid,
+			   (int)tid, (int)strcspn(tracer, "\n"), tracer);
 	else
 		cr_err_set(err, saved == EPERM ? CR_REFUSED : CR_SYSTEM,
 			   "pid %d: thread %d: unable to trace it: %s", (int)pid, (int)tid,
@@ -182,8 +183,7 @@ int cr_tracee_save(struct cr_tracee *t, struct cr_err *err)
 	return 0;
 }
 
-int cr_tracee_set_regs(struct cr_tracee *t, const struct user_regs_struct *regs,
-		       struct cr_err *err)
+int cr_tracee_set_regs(struct cr_tracee *t, const struct user_regs_struct *regs, struct cr_err *err)
 {
 	struct iovec iov = { (void *)regs, sizeof(*regs) };
 

@@ -103,22 +103,28 @@ static int find_children(struct cr_tree *t, struct cr_process *p, struct cr_err 
 	return (int)added;
 }
 
+static int wait_stop(struct cr_tracee *th, struct cr_err *err)
+{
+	if (cr_tracee_wait_stop(th, err) >= 0)
+		return 0;
+	if (err->errnum != EINTR)
+		return -1;
+	return cr_err_set(err, CR_SYSTEM,
+			  "pid %d: thread %d does not stop in time; it is let go "
+			  "(a vfork parent, or uninterruptible?)",
+			  (int)th->pid, (int)th->tid);
+}
+
 static int wait_all(struct cr_tree *t, struct cr_err *err)
 {
 	for (unsigned int i = 0; i < t->count; i++) {
 		struct cr_process *p = t->procs[i];
 
 		for (unsigned int k = 0; k < p->n_threads; k++) {
-			struct cr_tracee *th = &p->threads[k];
-
-			if (th->state != CR_TRACEE_RUNNING)
+			if (p->threads[k].state != CR_TRACEE_RUNNING)
 				continue;
-			if (cr_tracee_wait_stop(th, err) < 0)
-				return err->errnum != EINTR ? -1 :
-				       cr_err_set(err, CR_SYSTEM,
-						  "pid %d: thread %d does not stop in time; it is "
-						  "let go (a vfork parent, or uninterruptible?)",
-						  (int)p->pid, (int)th->tid);
+			if (wait_stop(&p->threads[k], err) < 0)
+				return -1;
 			cr_fault("stopped");
 		}
 	}

@@ -20,8 +20,7 @@ static int vdso_range(uint64_t *start, uint64_t *end, struct cr_err *err)
 	if (cr_proc_read(getpid(), "maps", &maps, NULL, err) < 0)
 		return -1;
 	for (line = strtok_r(maps, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		if (strstr(line, "[vdso]") &&
-		    sscanf(line, "%" SCNx64 "-%" SCNx64, start, end) == 2)
+		if (strstr(line, "[vdso]") && sscanf(line, "%" SCNx64 "-%" SCNx64, start, end) == 2)
 			return 0;
 	return cr_err_set(err, CR_REFUSED, "the kernel gives no vDSO; it is needed");
 }

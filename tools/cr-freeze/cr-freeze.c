@@ -85,8 +85,7 @@ static void commit(struct cr_tree *tree, void *ctx)
 static int freeze(struct cr_tree **tree, struct cr_err *err)
 {
 	if (opts.pid == getpid())
-		return cr_err_set(err, CR_REFUSED, "pid %d is this program itself",
-				  (int)opts.pid);
+		return cr_err_set(err, CR_REFUSED, "pid %d is this program itself", (int)opts.pid);
 	return cr_tree_freeze(opts.pid, true, (unsigned int)opts.timeout * 1000, tree, err);
 }
 

@@ -37,7 +37,9 @@ static void collect(struct cr_process *p)
 static void reap_in_parent(struct cr_tree *tree, pid_t parent, pid_t child)
 {
 	struct cr_process *p = cr_tree_find(tree, parent);
-	struct cr_op op = { .type = CR_OP_SYSCALL, .expect = CR_EXPECT_ANY, .nr = SYS_wait4,
+	struct cr_op op = { .type = CR_OP_SYSCALL,
+			    .expect = CR_EXPECT_ANY,
+			    .nr = SYS_wait4,
 			    .arg = { child, 0, __WALL, 0 } };
 	struct cr_err err;
 	uint32_t done;

@@ -261,8 +261,8 @@ static int fill_stat(const struct cr_process *p, struct cr_proc_stat *st, Cr__Ta
 	return 0;
 }
 
-static int fill_live(const struct cr_process *p, const char *status, Cr__Task *m,
-		     Cr__Rlimit *lims, struct cr_err *err)
+static int fill_live(const struct cr_process *p, const char *status, Cr__Task *m, Cr__Rlimit *lims,
+		     struct cr_err *err)
 {
 	const char *mask = cr_proc_field(status, "Umask");
 	long v;
@@ -305,8 +305,7 @@ static int put_task(struct cr_writer *w, const struct cr_process *p, const char 
 		tids[k] = (uint32_t)p->threads[k].tid;
 	m.n_tids = p->n_threads;
 	m.tids = tids;
-	if (!p->zombie && pending(status, "ShdPnd") &&
-	    peek_signals(p->pid, true, &sigs, err) < 0) {
+	if (!p->zombie && pending(status, "ShdPnd") && peek_signals(p->pid, true, &sigs, err) < 0) {
 		free_signals(&sigs);
 		return -1;
 	}

@@ -30,8 +30,9 @@ static int refuse(struct check *c, pid_t pid, const char *object, const char *ki
 
 static int check_namespaces(struct check *c, pid_t pid, struct cr_err *err)
 {
-	static const char *const names[] = { "mnt", "pid", "net", "ipc", "uts", "user", "cgroup",
-					     "time" };
+	static const char *const names[] = {
+		"mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time",
+	};
 	char path[64], kind[64];
 	struct stat own, its;
 
@@ -44,7 +45,8 @@ static int check_namespaces(struct check *c, pid_t pid, struct cr_err *err)
 			return cr_err_sys(err, "unable to stat %s", path);
 		if (own.st_ino == its.st_ino)
 			continue;
-		snprintf(kind, sizeof(kind), "in a %s namespace of its own: not supported", names[i]);
+		snprintf(kind, sizeof(kind), "in a %s namespace of its own: not supported",
+			 names[i]);
 		if (refuse(c, pid, "", kind, "run the tools inside of that namespace", err) < 0)
 			return -1;
 	}
@@ -135,8 +137,8 @@ static int check_process(struct check *c, const struct cr_process *p, struct cr_
 		return -1;
 	if (p->zombie)
 		return 0;
-	if (p->dead_leader && refuse(c, p->pid, "", "its main thread has ended while others "
-				     "live on: not supported", "", err) < 0)
+	if (p->dead_leader &&
+	    refuse(c, p->pid, "", "main thread ended, others live on: not supported", "", err) < 0)
 		return -1;
 	if (check_namespaces(c, p->pid, err) < 0 || check_shared(c, p, err) < 0)
 		return -1;

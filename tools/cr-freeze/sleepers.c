@@ -252,8 +252,8 @@ bool sleepers_remaining(const struct sleepers *s, const struct cr_tracee *t, uin
 		if (sl->tid != t->tid)
 			continue;
 		if (frozen_ns > sl->since_ns)
-			*remaining_ns -= frozen_ns - sl->since_ns < whole ?
-						 frozen_ns - sl->since_ns : whole;
+			*remaining_ns -=
+				frozen_ns - sl->since_ns < whole ? frozen_ns - sl->since_ns : whole;
 		break;
 	}
 	return true;

@@ -139,6 +139,7 @@ size_t cr_arch_exit_code(uint8_t *buf, size_t size, uint64_t at,
 			 const struct user_regs_struct *true_regs, uint64_t sigmask, bool eintr,
 			 struct cr_exit_code *out)
 {
+	/* clang-format off */
 	static const uint8_t head[] = {
 		0x0f, 0x05,			/* syscall */
 		0x48, 0x89, 0xc7,		/* leave: mov %rax,%rdi */
@@ -155,6 +156,7 @@ size_t cr_arch_exit_code(uint8_t *buf, size_t size, uint64_t at,
 		0x41, 0xba, 8, 0, 0, 0,		/* mov $8,%r10d */
 		0x0f, 0x05,			/* syscall */
 	};
+	/* clang-format on */
 	static const uint8_t jump[] = { 0xff, 0x25, 0, 0, 0, 0 };	/* jmp *0(%rip) */
 	struct user_regs_struct r = *true_regs;
 	struct code c = { .buf = buf };
