@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The image directory: manifest.img, the stream, and the pages files it names.
+ * The image directory: manifest.img, a stream, and the bulk files it names.
  * An image is complete exactly when manifest.img is there.
  *
- * cr_image_dir() opens (and with @create makes) the directory.  Bulk files are
- * made under names that no earlier image uses, so a new dump never harms the
- * image that is there until cr_image_commit() replaces it and removes what it
- * no longer names.
+ * Bulk files are made under names that no file has, so a new dump never harms
+ * the image that is there; cr_image_commit() puts the new manifest in its
+ * place in one step.  Everybody who dumps into a directory holds a shared lock
+ * on it (flock(2)) for as long as the descriptor from cr_image_dir() is open.
+ * What becomes of files that no manifest names:
+ *   - those of the image that a commit replaced: cr_image_finish() removes them;
+ *   - those of a dump that failed: the next dump into the directory removes
+ *     them, when it finds that nobody else holds the lock.
+ * Only names that cr_image_is_bulk() or cr_image_is_temporary() knows are ever
+ * removed.
  */
 #ifndef CR_IMAGE_H
 #define CR_IMAGE_H
@@ -15,23 +21,69 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "stream.h"
 
 #define CR_MANIFEST "manifest.img"
+#define CR_IMAGE_NAME_MAX 64
 
-int cr_image_dir(const char *path, bool create, struct cr_err *err) CR_MUST;
+/* Open the directory.  @dump: make it when it is not there, take the lock,
+ * remove what failed dumps have left.  Returns the descriptor. */
+int cr_image_dir(const char *path, bool dump, struct cr_err *err) CR_MUST;
 
 /*
- * Make a new bulk file "STEM-N.img", 0600, in the directory; its name goes to
- * @name (at least 64 bytes).  Returns the descriptor.
+ * Make a new bulk file "STEM-N.bulk", 0600, in the directory; its name goes to
+ * @name (at least CR_IMAGE_NAME_MAX bytes).  Returns the descriptor (O_RDWR).
+ * @stem: lower-case letters.
  */
 int cr_image_create(int dirfd, const char *stem, char *name, struct cr_err *err) CR_MUST;
 
-/* The manifest under construction: an unnamed or temporary file. */
-int cr_image_manifest_begin(int dirfd, char *tmpname, struct cr_err *err) CR_MUST;
+/* "STEM-N.bulk"; "manifest-N.tmp" */
+bool cr_image_is_bulk(const char *name);
+bool cr_image_is_temporary(const char *name);
 
-/* Sync @fd and every file in @names, rename the manifest into place, sync the
- * directory, remove bulk files that the new manifest does not name. */
-int cr_image_commit(int dirfd, int fd, const char *tmpname, const char *const *names,
-		    unsigned int count, struct cr_err *err) CR_MUST;
+/* The bulk file that a record names: PagesFile, Ghost.  False: it names none. */
+bool cr_image_bulk_of(unsigned int kind, const void *msg, const char **name, uint64_t *size);
+
+/* Open a bulk file for reading; CR_BAD_INPUT when it is not there as a regular
+ * file of that size, or when the name is none of a bulk file. */
+int cr_image_open_bulk(int dirfd, const char *name, uint64_t size, struct cr_err *err) CR_MUST;
+
+/* Open manifest.img for reading; CR_BAD_INPUT when there is none. */
+int cr_image_open_manifest(int dirfd, struct cr_err *err) CR_MUST;
+
+/* Names of bulk files, and how large each is to be. */
+struct cr_image_files {
+	struct cr_image_file {
+		char *name;
+		uint64_t size;
+	} *list;
+	unsigned int count;
+	bool sorted;
+};
+int cr_image_files_add(struct cr_image_files *files, const char *name, uint64_t size,
+		       struct cr_err *err) CR_MUST;
+void cr_image_files_clear(struct cr_image_files *files);
+
+/* A manifest under construction: make it, write to .fd, then commit. */
+struct cr_image_manifest {
+	int dirfd;
+	int fd;
+	char name[CR_IMAGE_NAME_MAX];	/* "" when there is none to be removed */
+	bool replaced;			/* .name is the former manifest now */
+};
+int cr_image_manifest_begin(int dirfd, struct cr_image_manifest *m, struct cr_err *err) CR_MUST;
+
+/* See that every file in @files is there with its size, sync them, the
+ * manifest and the directory, and put the manifest in place.  When it returns
+ * 0 the image is complete and durable. */
+int cr_image_commit(struct cr_image_manifest *m, const struct cr_image_files *files,
+		    struct cr_err *err) CR_MUST;
+
+/* Take the commit back: what was there before is there again. */
+int cr_image_revert(struct cr_image_manifest *m, struct cr_err *err) CR_MUST;
+
+/* After a commit: remove the former manifest and the bulk files that it names
+ * and @files does not.  Without one: remove the temporary file. */
+void cr_image_finish(struct cr_image_manifest *m, struct cr_image_files *files);
 
 #endif
