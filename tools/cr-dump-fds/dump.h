@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The dump of descriptors: processes, their tables, and open file
+ * descriptions.
+ *
+ * For each Task, table_dump() reads the process's descriptors (scan.h), finds
+ * for each the struct file it refers to (files.h) and gives a new one to the
+ * first entry of the table of kinds that matches it, which emits its record.
+ * What a kind cannot say before the whole tree is seen, it says in its
+ * finish().
+ *
+ * A kind lives in the file of its name and is registered in kinds.c, nowhere
+ * else.
+ */
+#ifndef DUMP_H
+#define DUMP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "opt.h"
+#include "stage.h"
+
+/* A frozen process; kept to the end for the kinds' finish(). */
+struct process {
+	pid_t pid;
+	int pidfd;
+	int fd_dir;		/* /proc/PID/fd */
+	struct process *same;	/* it shares that one's table (CLONE_FILES) */
+	struct process *same_fs;	/* ... working directory (CLONE_FS) */
+};
+
+/* An open file description. */
+struct file {
+	uint32_t id;
+	struct process *proc;	/* where it was first seen */
+	int fd;
+	uint32_t flags;		/* O_*, without O_CLOEXEC */
+	uint64_t pos;
+	uint32_t mnt_id;
+	uint64_t ino;
+	char *target;		/* what /proc/PID/fd/N says */
+	char *info;		/* text of fdinfo; until its kind's dump() returns */
+	const struct file_kind *kind;
+	bool has_stat;
+	struct stat sb;		/* see file_stat() */
+};
+
+struct dump;
+
+struct file_kind {
+	const char *name;
+	/* The first match in the table decides. */
+	bool (*match)(const struct file *f);
+	int (*dump)(struct dump *d, struct file *f, struct cr_err *err);
+	/* End of input is reached: all processes have been seen.  May be NULL. */
+	int (*finish)(struct dump *d, struct cr_err *err);
+};
+
+extern const struct file_kind *const file_kinds[];	/* ends with NULL */
+
+#define MAX_KINDS 64
+
+struct dump {
+	struct cr_stage *st;
+	struct files *files;
+	struct process **by_files;	/* in the order of kcmp(KCMP_FILES) */
+	struct process **by_fs;		/* ... of kcmp(KCMP_FS) */
+	unsigned int n_procs;
+	uint32_t last_id;
+	uint64_t n_descriptors;
+	void *state[MAX_KINDS];		/* see kind_state() */
+};
+
+/* A place for what a kind keeps during the dump, NULL at first. */
+void **kind_state(struct dump *d, const struct file_kind *kind);
+
+/* Everything of one live process. */
+int process_dump(struct dump *d, const Cr__Task *task, struct cr_err *err) CR_MUST;
+void process_free(struct process *p);
+int table_dump(struct dump *d, struct process *p, struct cr_err *err) CR_MUST;
+int fs_dump(struct dump *d, struct process *p, struct cr_err *err) CR_MUST;
+
+/* Give a new description to its kind. */
+int file_dump(struct dump *d, struct file *f, struct cr_err *err) CR_MUST;
+
+/* A descriptor of ours for the description (pidfd_getfd, 5.6). */
+int file_get(const struct file *f, struct cr_err *err) CR_MUST;
+/* Fill f->sb; once. */
+int file_stat(struct file *f, struct cr_err *err) CR_MUST;
+/* Text that follows "NAME:" and blanks on a line of fdinfo, or NULL. */
+const char *file_info(const struct file *f, const char *name);
+bool file_target_is(const struct file *f, const char *prefix);
+
+/* "pid 42: fd 7: KIND (TARGET): WHAT; REMEDY" */
+int file_refuse(struct dump *d, const struct file *f, const char *kind, const char *what,
+		const char *remedy, struct cr_err *err) CR_MUST;
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Working directory and root. */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "dump.h"
+#include "fileref.h"
+#include "proc.h"
+
+static int fill_dir(struct dump *d, struct process *p, const char *name, Cr__FileRef *ref,
+		    struct cr_err *err)
+{
+	char path[64], target[PATH_MAX + 16], kind[PATH_MAX + 128];
+	cr_auto_fd int fd = -1;
+	int ret;
+
+	if (cr_proc_link(p->pid, name, target, sizeof(target), err) < 0)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)p->pid, name);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return cr_err_sys(err, "unable to open %s", path);
+	ret = cr_fileref_fill(fd, target, false, ref, err);
+	if (ret <= 0)
+		return ret;
+	snprintf(kind, sizeof(kind), "%s: its path no longer leads to it: not supported", target);
+	return cr_stage_refuse(d->st, p->pid, name, kind, "change to another directory", err);
+}
+
+int fs_dump(struct dump *d, struct process *p, struct cr_err *err)
+{
+	Cr__Fs m = CR__FS__INIT;
+	Cr__FileRef cwd = CR__FILE_REF__INIT, root = CR__FILE_REF__INIT;
+	int ret = -1;
+
+	m.pid = (uint32_t)p->pid;
+	if (p->same_fs) {
+		m.same_as = (uint32_t)p->same_fs->pid;
+		return cr_stage_put(d->st, CR_KIND_FS, &m, err);
+	}
+	m.cwd = &cwd;
+	m.root = &root;
+	if (fill_dir(d, p, "cwd", &cwd, err) == 0 && fill_dir(d, p, "root", &root, err) == 0)
+		ret = cr_stage_put(d->st, CR_KIND_FS, &m, err);
+	cr_fileref_release(&cwd);
+	cr_fileref_release(&root);
+	return ret;
+}

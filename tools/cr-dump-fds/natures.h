@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a description is, in words, for refusals: from the text of its link,
+ * its mode and the file system it is on.  None of it allocates.
+ */
+#ifndef NATURES_H
+#define NATURES_H
+
+#include <stddef.h>
+
+#include "dump.h"
+
+/* Any description. */
+void nature_of(const struct file *f, char *kind, size_t size);
+/* One whose path does not lead to it; @fd is a descriptor of ours for it. */
+void nature_without_path(const struct file *f, int fd, char *kind, size_t size);
+
+#endif

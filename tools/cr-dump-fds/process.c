@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* A frozen process, and with whom it shares its table and directories. */
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "dump.h"
+
+static int open_process(pid_t pid, struct process **out, struct cr_err *err)
+{
+	struct process *p = calloc(1, sizeof(*p));
+	char path[64];
+
+	*out = p;
+	if (!p)
+		return cr_err_sys(err, "out of memory");
+	p->pid = pid;
+	p->fd_dir = -1;
+	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);	/* 5.3 */
+	if (p->pidfd < 0)
+		return cr_err_sys(err, "pidfd_open");
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	p->fd_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->fd_dir < 0)
+		return cr_err_sys(err, "unable to open %s", path);
+	return 0;
+}
+
+/* Processes in the order of kcmp(@type); binary search finds one that shares. */
+static int place(struct process ***list, unsigned int count, struct process *p, int type,
+		 struct process **same, struct cr_err *err)
+{
+	unsigned int lo = 0, hi = count;
+
+	*same = NULL;
+	/* Room grows at each power of two. */
+	if ((count & (count - 1)) == 0) {
+		struct process **grown = realloc(*list, (count ? count * 2 : 1) * sizeof(*grown));
+
+		if (!grown)
+			return cr_err_sys(err, "out of memory");
+		*list = grown;
+	}
+	while (lo < hi) {
+		unsigned int mid = (lo + hi) / 2;
+		long r = syscall(SYS_kcmp, p->pid, (*list)[mid]->pid, type, 0, 0);
+
+		if (r < 0)
+			return cr_err_sys(err, "kcmp");
+		if (r == 0 && !*same)
+			*same = (*list)[mid];
+		if (r == 2)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	memmove(*list + lo + 1, *list + lo, (count - lo) * sizeof(**list));
+	(*list)[lo] = p;
+	return 0;
+}
+
+/* Threads are expected to share both with their process. */
+static int check_threads(struct dump *d, const Cr__Task *task, struct cr_err *err)
+{
+	static const struct {
+		int type;
+		const char *what;
+	} checks[] = {
+		{ KCMP_FILES, "has a descriptor table of its own: not supported" },
+		{ KCMP_FS, "has a working directory of its own: not supported" },
+	};
+	char object[32];
+
+	for (size_t t = 1; t < task->n_tids; t++)
+		for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+			if (syscall(SYS_kcmp, task->pid, task->tids[t], checks[i].type, 0, 0) == 0)
+				continue;
+			snprintf(object, sizeof(object), "thread %u", task->tids[t]);
+			if (cr_stage_refuse(d->st, (pid_t)task->pid, object, checks[i].what, "",
+					    err) < 0)
+				return -1;
+		}
+	return 0;
+}
+
+int process_dump(struct dump *d, const Cr__Task *task, struct cr_err *err)
+{
+	struct process *p;
+
+	if (task->state == CR__TASK_STATE__ZOMBIE)
+		return 0;
+	if (open_process((pid_t)task->pid, &p, err) < 0)
+		goto fail;
+	if (place(&d->by_files, d->n_procs, p, KCMP_FILES, &p->same, err) < 0 ||
+	    place(&d->by_fs, d->n_procs, p, KCMP_FS, &p->same_fs, err) < 0)
+		goto fail;
+	d->n_procs++;
+	if (check_threads(d, task, err) < 0 || fs_dump(d, p, err) < 0)
+		return -1;
+	return table_dump(d, p, err);
+fail:
+	process_free(p);
+	return -1;
+}
+
+void process_free(struct process *p)
+{
+	if (!p)
+		return;
+	if (p->pidfd >= 0)
+		close(p->pidfd);
+	if (p->fd_dir >= 0)
+		close(p->fd_dir);
+	free(p);
+}

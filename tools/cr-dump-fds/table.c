@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* A process's descriptor table. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clean.h"
+#include "dump.h"
+#include "files.h"
+#include "scan.h"
+
+static int put_table(struct dump *d, const struct process *p, const struct scan *sc,
+		     struct cr_err *err)
+{
+	Cr__FdTable m = CR__FD_TABLE__INIT;
+	cr_auto_free Cr__Fd *fds = calloc(sc->count + 1, sizeof(*fds));
+	cr_auto_free Cr__Fd **list = calloc(sc->count + 1, sizeof(*list));
+
+	if (!fds || !list)
+		return cr_err_sys(err, "out of memory");
+	for (unsigned int i = 0; i < sc->count; i++) {
+		const struct slot *s = &sc->slots[i];
+
+		cr__fd__init(&fds[i]);
+		fds[i].fd = (uint32_t)s->fd;
+		fds[i].file = s->file->id;
+		fds[i].cloexec = s->flags & O_CLOEXEC;
+		fds[i].target = s->target;
+		list[i] = &fds[i];
+	}
+	m.pid = (uint32_t)p->pid;
+	m.n_fds = sc->count;
+	m.fds = list;
+	return cr_stage_put(d->st, CR_KIND_FD_TABLE, &m, err);
+}
+
+/* A table that two processes share is written with the first. */
+static int put_same(struct dump *d, const struct process *p, struct cr_err *err)
+{
+	Cr__FdTable m = CR__FD_TABLE__INIT;
+
+	m.pid = (uint32_t)p->pid;
+	m.same_as = (uint32_t)p->same->pid;
+	return cr_stage_put(d->st, CR_KIND_FD_TABLE, &m, err);
+}
+
+/* Locks belong to a descriptor table or a description; fdinfo tells of both. */
+static int check_locks(struct dump *d, struct process *p, const struct slot *s, struct cr_err *err)
+{
+	const char *line = strstr(s->info, "\nlock:\t");
+	char object[32], kind[128];
+
+	if (!line)
+		return 0;
+	/* "lock:\t1: POSIX  ADVISORY  WRITE 4242 00:1a:77 0 EOF" */
+	line += 7 + strcspn(line + 7, " ");
+	snprintf(object, sizeof(object), "fd %d", s->fd);
+	snprintf(kind, sizeof(kind), "file lock (%.*s of %.60s): not supported",
+		 (int)strcspn(line + 1, " "), line + 1, s->target);
+	return cr_stage_refuse(d->st, p->pid, object, kind, "release the lock", err);
+}
+
+static int dump_slots(struct dump *d, struct process *p, const struct scan *sc, struct cr_err *err)
+{
+	for (unsigned int i = 0; i < sc->count; i++) {
+		struct slot *s = &sc->slots[i];
+
+		if (check_locks(d, p, s, err) < 0)
+			return -1;
+		if (s->file->id)
+			continue;
+		s->file->id = ++d->last_id;
+		if (file_dump(d, s->file, err) < 0)
+			return cr_err_wrap(err, "fd %d (%s)", s->fd, s->target);
+	}
+	return 0;
+}
+
+int table_dump(struct dump *d, struct process *p, struct cr_err *err)
+{
+	struct scan sc = { 0 };
+	int ret = -1;
+
+	if (p->same)
+		return put_same(d, p, err);
+	if (scan_table(p, &sc, err) == 0 && files_find(d->files, p, &sc, err) == 0 &&
+	    dump_slots(d, p, &sc, err) == 0)
+		ret = put_table(d, p, &sc, err);
+	d->n_descriptors += sc.count;
+	scan_free(&sc);
+	return ret;
+}
