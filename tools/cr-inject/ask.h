@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What only a task itself can be asked: the vectors of system calls, and the
+ * records made of their answers.
+ *
+ * Calling sequence: ask_build_process() or ask_build_thread(), run the vector,
+ * then ask_put_inside() and ask_put_thread().
+ */
+#ifndef ASK_H
+#define ASK_H
+
+#include "stage.h"
+
+#define ASK_OPS_MAX 128
+
+/* Where the answers that the kernel writes lie in a vector's data. */
+struct ask_thread_data {
+	uint64_t altstack[3];	/* stack_t */
+	uint64_t clear_child_tid;
+	uint32_t parent_death_signal;
+	uint32_t pad;
+};
+
+struct ask_sigaction {
+	uint64_t handler;
+	uint64_t flags;
+	uint64_t restorer;
+	uint64_t mask;
+};
+
+struct ask_process_data {
+	struct ask_thread_data thread;	/* of the thread that was asked: the leader */
+	struct ask_sigaction actions[64];	/* of signal SIG at SIG - 1 */
+	uint64_t itimers[3][4];	/* struct itimerval */
+	uint32_t child_subreaper;
+	uint32_t pad;
+};
+
+struct ask {
+	struct cr_op ops[ASK_OPS_MAX];
+	uint32_t count;
+	uint32_t at[8];		/* of the operations whose result is the answer */
+};
+
+/* @data: address of the vector's data in the task. */
+void ask_build_process(struct ask *a, uint64_t data);
+void ask_build_thread(struct ask *a, uint64_t data);
+
+/* Did the vector run to its end?  Names the call that failed. */
+int ask_check(const struct ask *a, uint32_t done, pid_t pid, pid_t tid, struct cr_err *err) CR_MUST;
+
+int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask *a,
+		   const struct ask_process_data *d, struct cr_err *err) CR_MUST;
+int ask_put_thread(struct cr_stage *st, pid_t pid, pid_t tid, const struct ask_thread_data *d,
+		   struct cr_err *err) CR_MUST;
+
+#endif

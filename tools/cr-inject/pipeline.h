@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* cr-inject as a stage: Task records in, Agent, Inside and ThreadInside out. */
+#ifndef PIPELINE_H
+#define PIPELINE_H
+
+/* Returns the exit status. */
+int pipeline_run(void);
+
+#endif
