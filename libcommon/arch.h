@@ -27,6 +27,11 @@ enum cr_restart cr_arch_restart(const struct user_regs_struct *regs);
 long cr_arch_syscall(const struct user_regs_struct *regs, uint64_t args[6]);
 void cr_arch_set_syscall_nr(struct user_regs_struct *regs, long nr);
 
+/* The call has returned this; the call that restart_syscall(2) would continue
+ * begins from the start instead. */
+void cr_arch_set_result(struct user_regs_struct *regs, int64_t result);
+void cr_arch_restart_whole(struct user_regs_struct *regs);
+
 /* 64-bit code of this architecture? */
 bool cr_arch_native(const struct user_regs_struct *regs);
 

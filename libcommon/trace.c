@@ -274,6 +274,15 @@ int cr_tracee_settle(struct cr_tracee *t, struct cr_err *err)
 	return ret > 0 ? gone(t, err) : ret;
 }
 
+int cr_tracee_exitkill(struct cr_tracee *t, bool on, struct cr_err *err)
+{
+	unsigned long options = PTRACE_O_TRACESYSGOOD | (on ? PTRACE_O_EXITKILL : 0);
+
+	if (pt(PTRACE_SETOPTIONS, t->tid, 0, options) < 0)
+		return failed(t, err, "PTRACE_SETOPTIONS");
+	return 0;
+}
+
 int cr_tracee_restore(struct cr_tracee *t, struct cr_err *err)
 {
 	if (!t->changed)

@@ -71,6 +71,9 @@ int cr_tracee_poll(struct cr_tracee *t, struct cr_err *err) CR_MUST;
 /* From whatever stop into a PTRACE_EVENT_STOP, without running user code. */
 int cr_tracee_settle(struct cr_tracee *t, struct cr_err *err) CR_MUST;
 
+/* Is a stopped tracee to be killed when we die (PTRACE_O_EXITKILL, 3.8)? */
+int cr_tracee_exitkill(struct cr_tracee *t, bool on, struct cr_err *err) CR_MUST;
+
 /* True mask, then true registers. */
 int cr_tracee_restore(struct cr_tracee *t, struct cr_err *err) CR_MUST;
 void cr_tracee_detach(struct cr_tracee *t);

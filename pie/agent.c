@@ -63,17 +63,23 @@ static void wait_word(struct cr_agent_ctl *ctl, uint32_t *word, uint32_t seen)
 
 static void run_thread(void *arg);
 
+static void wait_for_tracer(struct cr_agent_ctl *ctl)
+{
+	while (!owner_died(ctl))
+		wait_word(ctl, &ctl->parked, 0);
+	sys6(__NR_exit_group, CR_AGENT_FAILED, 0, 0, 0, 0, 0);
+}
+
 /* The restore's last step: be inside of a call, or asleep, for the tracer. */
 static void park(struct cr_agent_ctl *ctl, struct cr_op *op)
 {
 	const int64_t *a = op->arg;
 
+	op->result = CR_PARKED;
 	add_and_wake(&ctl->arrived, 1);
 	if (op->nr >= 0)
 		op->result = sys6(op->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-	while (!owner_died(ctl))
-		wait_word(ctl, &ctl->gate, 0);
-	sys6(__NR_exit_group, CR_AGENT_FAILED, 0, 0, 0, 0, 0);
+	wait_for_tracer(ctl);
 }
 
 static int64_t run_op(struct cr_vector *v, struct cr_op *op)
@@ -141,9 +147,7 @@ static void run_once(struct cr_vector *v)
 	/* A vector that comes to its end without having parked has failed. */
 	add_and_wake(&v->ctl->failed, 1);
 	add_and_wake(&v->ctl->arrived, 1);
-	while (!owner_died(v->ctl))
-		wait_word(v->ctl, &v->ctl->gate, 0);
-	sys6(__NR_exit_group, CR_AGENT_FAILED, 0, 0, 0, 0, 0);
+	wait_for_tracer(v->ctl);
 }
 
 static void run_thread(void *arg)

@@ -46,7 +46,7 @@ struct cr_op {
 	uint8_t type;
 	uint8_t expect;
 	uint8_t refs;		/* bit i: arg[i] is the index of an earlier op whose result is meant */
-	uint8_t pad;
+	uint8_t label;		/* for the owner's messages */
 	int32_t nr;		/* of the system call */
 	int64_t arg[6];
 	int64_t want;
@@ -84,8 +84,10 @@ struct cr_agent_ctl {
 	uint64_t leave_eintr;	/* address of the one that lets it return EINTR */
 	uint64_t sigmask;	/* the thread's own */
 	uint32_t restart;	/* enum cr_restart of the interrupted call */
-	uint32_t unused;
+	uint32_t parked;	/* what CR_OP_PARK waits on; never changes */
 	uint64_t owner_link;	/* the owner's list of robust futexes, in its addresses */
+	uint64_t end;		/* of the agent's memory; ONCE */
+	uint64_t vectors;	/* address of those of all threads' vectors; ONCE */
 };
 
 /* How the call that the freeze interrupted would meet a signal handler. */
@@ -95,6 +97,8 @@ enum cr_restart {
 	CR_RESTART_NOHAND,	/* EINTR after any handler */
 	CR_RESTART_BLOCK,	/* the same, continued by restart_syscall(2) */
 };
+
+#define CR_PARKED INT64_MIN	/* result of a CR_OP_PARK whose call has not returned */
 
 #define CR_AGENT_FAILED 99	/* exit status of a restore that failed in the agent */
 

@@ -17,13 +17,13 @@
 
 #include "arch.h"
 #include "clean.h"
-#include "header-cpu.h"
+#include "creds.h"
+#include "cpu-features.h"
 #include "parse.h"
 #include "proc.h"
 #include "schemas.h"
 #include "vdso.h"
 
-#define MAX_GROUPS 65536
 #define SIGNALS_AT_ONCE 32
 #define XSTATE_MAX 16384
 
@@ -59,7 +59,7 @@ int records_header(struct cr_writer *w, const char *session, pid_t root, bool sh
 		return cr_err_sys(err, "uname");
 	boot = boot_id(err);
 	if (!boot || cr_vdso_own(&vdso, err) < 0 ||
-	    header_cpu(&h.xfeatures, &flags_text, &flags, &h.n_cpu_flags, err) < 0)
+	    cr_cpu_features(&h.xfeatures, &flags_text, &flags, &h.n_cpu_flags, err) < 0)
 		return -1;
 	h.version = CR_STREAM_VERSION;
 	h.session = (char *)session;
@@ -82,64 +82,6 @@ int records_header(struct cr_writer *w, const char *session, pid_t root, bool sh
 static int not_understood(pid_t pid, const char *what, struct cr_err *err)
 {
 	return cr_err_set(err, CR_SYSTEM, "/proc/%d/%s: not understood", (int)pid, what);
-}
-
-static int parse_groups(const char *p, Cr__Creds *c, struct cr_err *err)
-{
-	size_t room = 0;
-
-	for (;;) {
-		char *end;
-		unsigned long id;
-
-		while (*p == ' ' || *p == '\t')
-			p++;
-		if (*p == '\n' || !*p)
-			return 0;
-		id = strtoul(p, &end, 10);
-		if (end == p)
-			return 0;
-		p = end;
-		if (c->n_groups == room) {
-			uint32_t *grown;
-
-			room = room ? room * 2 : 16;
-			grown = realloc(c->groups, room * sizeof(*grown));
-			if (!grown)
-				return cr_err_sys(err, "out of memory");
-			c->groups = grown;
-		}
-		c->groups[c->n_groups++] = (uint32_t)id;
-	}
-}
-
-static int parse_caps(const char *status, Cr__Creds *c)
-{
-	static const char *const names[] = { "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb" };
-	uint64_t *const sets[] = { &c->cap_inh, &c->cap_prm, &c->cap_eff, &c->cap_bnd,
-				   &c->cap_amb };
-
-	for (int i = 0; i < 5; i++) {
-		const char *p = cr_proc_field(status, names[i]);
-
-		if (!p || sscanf(p, "%" SCNx64, sets[i]) != 1)
-			return -1;
-	}
-	return 0;
-}
-
-static int parse_creds(pid_t pid, const char *status, Cr__Creds *c, struct cr_err *err)
-{
-	const char *uid = cr_proc_field(status, "Uid"), *gid = cr_proc_field(status, "Gid");
-	const char *groups = cr_proc_field(status, "Groups");
-	const char *nnp = cr_proc_field(status, "NoNewPrivs");
-
-	if (!uid || sscanf(uid, "%u %u %u %u", &c->uid, &c->euid, &c->suid, &c->fsuid) != 4 ||
-	    !gid || sscanf(gid, "%u %u %u %u", &c->gid, &c->egid, &c->sgid, &c->fsgid) != 4 ||
-	    !groups || parse_caps(status, c) < 0)
-		return not_understood(pid, "status", err);
-	c->no_new_privs = nnp && *nnp == '1';
-	return parse_groups(groups, c, err);
 }
 
 struct signals {
@@ -372,7 +314,7 @@ static int put_thread(struct cr_writer *w, const struct cr_tracee *t, const char
 	m.xstate.data = xstate;
 	m.creds = &creds;
 	if (fill_thread(t, &m, err) < 0 || get_xstate(t->tid, xstate, &m.xstate.len, err) < 0 ||
-	    parse_creds(t->tid, status, &creds, err) < 0)
+	    cr_creds_parse(t->tid, status, &creds, err) < 0)
 		goto out;
 	if (pending(status, "SigPnd") && peek_signals(t->tid, false, &sigs, err) < 0)
 		goto out;
@@ -381,7 +323,7 @@ static int put_thread(struct cr_writer *w, const struct cr_tracee *t, const char
 	ret = cr_writer_put(w, CR_KIND_THREAD, &m, err);
 out:
 	free_signals(&sigs);
-	free(creds.groups);
+	cr_creds_release(&creds);
 	return ret;
 }
 

@@ -77,6 +77,17 @@ void cr_arch_set_syscall_nr(struct user_regs_struct *regs, long nr)
 	regs->orig_rax = (uint64_t)nr;
 }
 
+void cr_arch_set_result(struct user_regs_struct *regs, int64_t result)
+{
+	regs->rax = (uint64_t)result;
+	regs->orig_rax = (uint64_t)-1;
+}
+
+void cr_arch_restart_whole(struct user_regs_struct *regs)
+{
+	regs->rax = (uint64_t)-ERESTARTNOHAND;
+}
+
 bool cr_arch_native(const struct user_regs_struct *regs)
 {
 	return regs->cs == CS_64;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "header-cpu.h"
+#include "cpu-features.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ static char *flags_line(char *buf)
 	return p + 1;
 }
 
-int header_cpu(uint64_t *xfeatures, char **text, char ***flags, size_t *count, struct cr_err *err)
+int cr_cpu_features(uint64_t *xfeatures, char **text, char ***flags, size_t *count, struct cr_err *err)
 {
 	char *p, *word, *save = NULL;
 

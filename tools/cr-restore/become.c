@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+#include "become.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "attrs.h"
+#include "clean.h"
+#include "enter.h"
+#include "fault.h"
+#include "file.h"
+#include "mem.h"
+#include "ref.h"
+
+#define AGENT_STACK 8192ul
+#define THREAD_STACK 2048ul
+
+static void futex_wake(uint32_t *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+/* Count ourselves and wait until @all have; -1 when the restore has failed. */
+static int barrier(struct restore *r, uint32_t *word, uint32_t all)
+{
+	uint32_t seen = __atomic_add_fetch(word, 1, __ATOMIC_ACQ_REL);
+
+	if (seen == all)
+		futex_wake(word);
+	while ((seen = __atomic_load_n(word, __ATOMIC_ACQUIRE)) < all) {
+		struct timespec ts = { 0, 200000000 };
+
+		if (__atomic_load_n(&r->shared->failed, __ATOMIC_ACQUIRE))
+			return -1;
+		syscall(SYS_futex, word, FUTEX_WAIT, seen, &ts, NULL, 0);
+	}
+	return 0;
+}
+
+static void fail(struct restore *r, const struct task_image *t, const struct cr_err *err)
+{
+	struct slot *s = slot_of(r, t);
+
+	s->err = *err;
+	__atomic_store_n(&s->ctl.failed, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->shared->failed, 1, __ATOMIC_RELEASE);
+	futex_wake(&r->shared->failed);
+	futex_wake(&r->shared->born);
+	futex_wake(&r->shared->grouped);
+	__atomic_add_fetch(&s->ctl.arrived, 1, __ATOMIC_RELEASE);
+	futex_wake(&s->ctl.arrived);
+	_exit(CR_AGENT_FAILED);
+}
+
+static void task_main(struct restore *r, const struct task_image *t) __attribute__((noreturn));
+
+pid_t task_spawn(struct restore *r, const struct task_image *t, struct cr_err *err)
+{
+	pid_t pid = (pid_t)t->task->pid;
+	struct clone_args args = {
+		.flags = CLONE_CLEAR_SIGHAND,
+		.exit_signal = t->parent ? t->task->exit_signal : SIGCHLD,
+		.set_tid = (uint64_t)(uintptr_t)&pid,
+		.set_tid_size = 1,
+	};
+	long got = syscall(SYS_clone3, &args, sizeof(args));
+
+	if (got == 0)
+		task_main(r, t);
+	if (got < 0 && errno == EEXIST)
+		return (pid_t)cr_err_set(err, CR_REFUSED, "pid %d is taken", (int)pid);
+	if (got < 0)
+		return (pid_t)cr_err_sys(err, "unable to create pid %d", (int)pid);
+	slot_of(r, t)->pid = (uint32_t)got;
+	cr_fault("spawned");
+	return (pid_t)got;
+}
+
+static int spawn_children(struct restore *r, const struct task_image *t, bool before_setsid,
+			  struct cr_err *err)
+{
+	for (unsigned int i = 0; i < t->n_children; i++) {
+		const struct task_image *c = t->children[i];
+		/* A child of the session that we leave must be born in it. */
+		bool before = c->task->sid != c->task->pid && c->task->sid != t->task->pid;
+
+		if (t->task->sid != t->task->pid)
+			before = false;
+		if (before == before_setsid && task_spawn(r, c, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int make_family(struct restore *r, const struct task_image *t, struct cr_err *err)
+{
+	pid_t pid = (pid_t)t->task->pid;
+
+	if (spawn_children(r, t, true, err) < 0)
+		return -1;
+	if (t->task->sid == t->task->pid && setsid() < 0)
+		return cr_err_sys(err, "pid %d: setsid", (int)pid);
+	if (t->task->pgid == t->task->pid && t->task->sid != t->task->pid && setpgid(0, 0) < 0)
+		return cr_err_sys(err, "pid %d: setpgid", (int)pid);
+	if (spawn_children(r, t, false, err) < 0)
+		return -1;
+	if (barrier(r, &r->shared->born, r->img.n_tasks) < 0)
+		_exit(CR_AGENT_FAILED);
+	/* Every group has its leader now. */
+	if (t->task->pgid != t->task->pid && image_task(&r->img, t->task->pgid) &&
+	    setpgid(0, (pid_t)t->task->pgid) < 0)
+		return cr_err_sys(err, "pid %d: setpgid to %u", (int)pid, t->task->pgid);
+	if (barrier(r, &r->shared->grouped, r->img.n_tasks) < 0)
+		_exit(CR_AGENT_FAILED);
+	return 0;
+}
+
+/* Die as the zombie did. */
+static void die(const struct task_image *t) __attribute__((noreturn));
+static void die(const struct task_image *t)
+{
+	int status = (int)t->task->exit_status;
+	struct rlimit none = { 0, 0 };
+	sigset_t all;
+
+	if (WIFEXITED(status))
+		_exit(WEXITSTATUS(status));
+	setrlimit(RLIMIT_CORE, &none);
+	sigfillset(&all);
+	sigprocmask(SIG_UNBLOCK, &all, NULL);
+	kill(getpid(), WTERMSIG(status));
+	for (;;)
+		pause();
+}
+
+/* Zombie children are zombies before we go on. */
+static int await_zombies(const struct task_image *t, struct cr_err *err)
+{
+	siginfo_t info;
+
+	for (unsigned int i = 0; i < t->n_children; i++) {
+		const struct task_image *c = t->children[i];
+
+		if (!task_is_zombie(c))
+			continue;
+		while (waitid(P_PID, c->task->pid, &info, WEXITED | WNOWAIT | __WALL) < 0)
+			if (errno != EINTR)
+				return cr_err_sys(err, "zombie %u", c->task->pid);
+	}
+	return 0;
+}
+
+static int write_own(const char *path, const char *text, struct cr_err *err)
+{
+	cr_auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		return cr_err_sys(err, "unable to write %s to %s", text, path);
+	return 0;
+}
+
+static int set_process(const struct task_image *t, struct cr_err *err)
+{
+	char text[16];
+
+	if (personality(t->task->personality) < 0)
+		return cr_err_sys(err, "personality");
+	if (t->task->oom_score_adj) {
+		snprintf(text, sizeof(text), "%d", t->task->oom_score_adj);
+		if (write_own("/proc/self/oom_score_adj", text, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* After everything is opened: root, working directory, umask. */
+static int set_fs(struct restore *r, const struct task_image *t, struct cr_err *err)
+{
+	cr_auto_fd int cwd = -1, root = -1;
+	struct stat a, b;
+
+	cwd = ref_open(r, t->fs->cwd, O_PATH | O_DIRECTORY, err);
+	if (cwd < 0)
+		return -1;
+	root = ref_open(r, t->fs->root, O_PATH | O_DIRECTORY, err);
+	if (root < 0)
+		return -1;
+	if (fstat(root, &a) < 0 || stat("/", &b) < 0)
+		return cr_err_sys(err, "stat of the root directory");
+	if (a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+		if (fchdir(root) < 0 || chroot(".") < 0)
+			return cr_err_sys(err, "unable to chroot to %s", t->fs->root->path);
+	if (fchdir(cwd) < 0)
+		return cr_err_sys(err, "unable to change to %s", t->fs->cwd->path);
+	umask((mode_t)t->task->umask);
+	return 0;
+}
+
+/* A thread's own vector and its creation by the first thread. */
+static int add_thread(struct restore *r, const struct task_image *t, unsigned int n,
+		      struct cr_agent_ctl *ctl, struct vec *main, struct arena *a,
+		      uint64_t *address, struct cr_err *err)
+{
+	struct clone_args *args = arena_alloc(a, sizeof(*args), err);
+	uint32_t *tid = arena_alloc(a, sizeof(*tid), err);
+	void *stack = arena_alloc(a, THREAD_STACK, err);
+	struct vec v = { 0 };
+	struct cr_vector *vector;
+	struct cr_op *op;
+
+	if (!args || !tid || !stack || attrs_thread(r, t, n, &v, a, err) < 0 ||
+	    attrs_park(r, t, n, ctl, &v, a, err) < 0) {
+		free(v.ops);
+		return -1;
+	}
+	vector = vec_finish(&v, a, ctl, t->task->tids[n], err);
+	if (!vector)
+		return -1;
+	*address = (uint64_t)(uintptr_t)vector;
+	*tid = t->task->tids[n];
+	args->flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+		      CLONE_SYSVSEM;
+	args->stack = (uint64_t)(uintptr_t)stack;
+	args->stack_size = THREAD_STACK;
+	args->set_tid = (uint64_t)(uintptr_t)tid;
+	args->set_tid_size = 1;
+	op = vec_op(main, CR_OP_THREAD, LABEL_THREAD, VEC_ARGS(P(args), sizeof(*args), P(vector)));
+	op->expect = CR_EXPECT_OK;
+	return 0;
+}
+
+static int build_vector(struct restore *r, const struct task_image *t, struct agent_place *p,
+			struct cr_agent_ctl *ctl, struct vec *v, struct cr_err *err)
+{
+	struct arena *a = &p->arena;
+	uint64_t *vectors = arena_alloc(a, t->n_threads * sizeof(*vectors), err);
+
+	if (!vectors || mem_build(r, t, p, v, a, err) < 0 || attrs_process(r, t, v, a, err) < 0)
+		return -1;
+	for (unsigned int n = 1; n < t->n_threads; n++)
+		if (add_thread(r, t, n, ctl, v, a, &vectors[n], err) < 0)
+			return -1;
+	if (attrs_thread(r, t, 0, v, a, err) < 0 || attrs_park(r, t, 0, ctl, v, a, err) < 0)
+		return -1;
+	ctl->vector = vec_finish(v, a, ctl, t->task->pid, err);
+	vectors[0] = (uint64_t)(uintptr_t)ctl->vector;
+	ctl->vectors = (uint64_t)(uintptr_t)vectors;
+	return ctl->vector ? 0 : -1;
+}
+
+static int run_agent(struct restore *r, const struct task_image *t, struct cr_err *err)
+{
+	struct agent_place p;
+	struct cr_agent_ctl *ctl;
+	struct vec v = { 0 };
+	uint8_t *code, *stack;
+
+	if (mem_place_agent(r, t, &p, err) < 0)
+		return -1;
+	ctl = (struct cr_agent_ctl *)(p.arena.base - SHARED_PAGE);
+	if (mremap(slot_of(r, t), 0, SHARED_PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, ctl) != ctl)
+		return cr_err_sys(err, "unable to move the shared page");
+	code = arena_alloc(&p.arena, cr_agent_blob_size, err);
+	stack = arena_alloc(&p.arena, AGENT_STACK, err);
+	if (!code || !stack)
+		return -1;
+	memcpy(code, cr_agent_blob, cr_agent_blob_size);
+	ctl->mode = CR_AGENT_ONCE;
+	ctl->base = p.start;
+	ctl->end = p.end;
+	if (build_vector(r, t, &p, ctl, &v, err) < 0) {
+		free(v.ops);
+		return -1;
+	}
+	if (set_fs(r, t, err) < 0)
+		return -1;
+	cr_fault("enter-agent");
+	enter_agent(code + cr_agent_entry, stack + AGENT_STACK, ctl);
+}
+
+static int become(struct restore *r, const struct task_image *t, struct cr_err *err)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return cr_err_sys(err, "PR_SET_PDEATHSIG");
+	if (make_family(r, t, err) < 0)
+		return -1;
+	if (task_is_zombie(t))
+		die(t);
+	if (await_zombies(t, err) < 0 || files_restore(r, t, err) < 0 || set_process(t, err) < 0)
+		return cr_err_wrap(err, "pid %u", t->task->pid);
+	if (run_agent(r, t, err) < 0)
+		return cr_err_wrap(err, "pid %u", t->task->pid);
+	return 0;
+}
+
+static void task_main(struct restore *r, const struct task_image *t)
+{
+	struct cr_err err = { 0 };
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	become(r, t, &err);
+	fail(r, t, &err);
+	_exit(CR_AGENT_FAILED);
+}

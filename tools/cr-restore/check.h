@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What must be true before anything is created: the host fits the image, the
+ * pids are free, the files are there.  All that is wrong is named at once.
+ */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include "restore.h"
+
+/* 0: all is well; -1 with CR_REFUSED after naming everything, or an error. */
+int check_all(struct restore *r, struct cr_err *err) CR_MUST;
+
+#endif

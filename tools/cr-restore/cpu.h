@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* Does this CPU have what the image's had?  arch/MACHINE/cpu.c. */
+#ifndef CPU_H
+#define CPU_H
+
+#include "restore.h"
+
+/* Refuses each feature that is missing by its name. */
+int cpu_check(struct restore *r, struct cr_err *err) CR_MUST;
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cr-restore: build the tree of an image again, under the same pids, and stay
+ * as the parent of its root.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/rseq.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "become.h"
+#include "check.h"
+#include "clean.h"
+#include "fault.h"
+#include "file.h"
+#include "finish.h"
+#include "ghost.h"
+#include "image.h"
+#include "mem.h"
+#include "msg.h"
+#include "opt.h"
+#include "restore.h"
+#include "shmem.h"
+#include "watcher.h"
+
+static struct restore r;
+
+static const struct cr_opt options[] = {
+	{ 'D', "images-dir", CR_OPT_STR, "DIR", "the image directory", &r.opts.dir },
+	{ 'd', "restore-detached", CR_OPT_BOOL, NULL, "end as soon as the tree runs",
+	  &r.opts.detached },
+	{ 0, "pidfile", CR_OPT_STR, "FILE", "write the root's pid to FILE", &r.opts.pidfile },
+	{ 'j', "shell-job", CR_OPT_BOOL, NULL, "put the tree into the caller's session",
+	  &r.opts.shell_job },
+	{ 0, "changed-files", CR_OPT_STR, "HOW", "accept: use files that have changed",
+	  &r.opts.changed_files },
+	{ 0, NULL, 0, NULL, NULL, NULL },
+};
+
+static const struct cr_opt_spec spec = {
+	.name = "cr-restore",
+	.operands = "",
+	.purpose = "Restore a process tree from an image.",
+	.opts = options,
+};
+
+/* The C library registered one for us; a forked task must not inherit it. */
+static int drop_rseq(struct cr_err *err)
+{
+	void *area = (char *)__builtin_thread_pointer() + __rseq_offset;
+	unsigned int size = __rseq_size < 32 ? 32 : __rseq_size;
+
+	if (__rseq_size == 0)
+		return 0;
+	if (syscall(SYS_rseq, area, size, RSEQ_FLAG_UNREGISTER, RSEQ_SIG) < 0)
+		return cr_err_sys(err, "unable to unregister rseq");
+	return 0;
+}
+
+/* Descriptors of the restore stand above all numbers that a task uses. */
+static int make_room(struct cr_err *err)
+{
+	struct rlimit lim;
+	uint32_t max = 63;
+
+	for (unsigned int i = 0; i < r.img.n_tasks; i++) {
+		const Cr__FdTable *t = r.img.tasks[i].fds;
+
+		for (size_t n = 0; t && n < t->n_fds; n++)
+			if (t->fds[n]->fd > max)
+				max = t->fds[n]->fd;
+	}
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return cr_err_sys(err, "getrlimit");
+	lim.rlim_cur = lim.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return cr_err_sys(err, "setrlimit");
+	if (max + 1 >= lim.rlim_max)
+		return cr_err_set(err, CR_REFUSED,
+				  "the image has a descriptor %u, beyond the hard "
+				  "limit of %llu; raise it with ulimit -Hn",
+				  max, (unsigned long long)lim.rlim_max);
+	r.fd_base = (int)max + 1;
+	r.dirfd = file_stash(&r, r.dirfd, err);
+	return r.dirfd < 0 ? -1 : 0;
+}
+
+static int open_bulk(struct cr_err *err)
+{
+	const struct msg_list *l = &r.img.kinds[CR_KIND_PAGES_FILE];
+
+	r.bulk = calloc(l->count + 1, sizeof(*r.bulk));
+	if (!r.bulk)
+		return cr_err_sys(err, "out of memory");
+	for (unsigned int i = 0; i < l->count; i++) {
+		const Cr__PagesFile *p = l->items[i];
+		int fd = cr_image_open_bulk(r.dirfd, p->name, p->size, err);
+
+		if (fd < 0)
+			return -1;
+		r.bulk[i].fd[0] = file_stash(&r, fd, err);
+		if (r.bulk[i].fd[0] < 0)
+			return -1;
+		r.n_bulk++;
+	}
+	if (!r.n_bulk && r.img.kinds[CR_KIND_PAGES].count)
+		return cr_err_set(err, CR_BAD_INPUT, "%s: pages without their file", r.opts.dir);
+	return 0;
+}
+
+static int share_memory(struct cr_err *err)
+{
+	size_t size = (size_t)(r.img.n_tasks + 1) * SHARED_PAGE;
+
+	_Static_assert(sizeof(struct slot) <= SHARED_PAGE, "a slot is one page");
+	r.shared_mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (r.shared_mem == MAP_FAILED)
+		return cr_err_sys(err, "unable to map shared memory");
+	r.shared = (struct shared *)r.shared_mem;
+	return 0;
+}
+
+static int prepare(struct cr_err *err)
+{
+	r.dirfd = cr_image_dir(r.opts.dir, false, err);
+	if (r.dirfd < 0 || image_load(r.dirfd, r.opts.dir, &r.img, err) < 0 ||
+	    mem_own_maps(&r, err) < 0 || check_all(&r, err) < 0)
+		return -1;
+	return make_room(err) < 0 || open_bulk(err) < 0 || share_memory(err) < 0 ? -1 : 0;
+}
+
+/* From the first process to the last moment before the tree lives. */
+static int build(pid_t *root, struct cr_err *err)
+{
+	if (drop_rseq(err) < 0 || shmems_make(&r, err) < 0 || ghosts_make(&r, err) < 0 ||
+	    files_open_shared(&r, err) < 0)
+		return -1;
+	/* Orphans of a failed restore come to us, and we can reap them. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return cr_err_sys(err, "PR_SET_CHILD_SUBREAPER");
+	*root = task_spawn(&r, &r.img.tasks[0], err);
+	if (*root < 0 || finish_wait(&r, err) < 0)
+		return -1;
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	return finish_release(&r, err);
+}
+
+static int write_pidfile(pid_t root, struct cr_err *err)
+{
+	cr_auto_file FILE *f = NULL;
+
+	if (!r.opts.pidfile)
+		return 0;
+	f = fopen(r.opts.pidfile, "we");
+	if (!f || fprintf(f, "%d\n", (int)root) < 0 || fflush(f))
+		return cr_err_sys(err, "unable to write %s", r.opts.pidfile);
+	return 0;
+}
+
+static pid_t restored_root;
+
+static void forward(int sig)
+{
+	kill(restored_root, sig);
+}
+
+/* Be the root's parent: pass signals on, return its exit status. */
+static int attend(pid_t root)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
+	struct sigaction sa = { .sa_handler = forward, .sa_flags = SA_RESTART };
+	int status;
+
+	restored_root = root;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaction(signals[i], &sa, NULL);
+	while (waitpid(root, &status, 0) < 0)
+		if (errno != EINTR)
+			return CR_SYSTEM;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int restore(pid_t *root, struct cr_err *err)
+{
+	pid_t watcher = -1;
+	int ret = prepare(err);
+
+	if (ret < 0)
+		return -1;
+	ret = watcher_start(&r, &watcher, err);
+	if (ret == 0) {
+		cr_fault("watched");
+		ret = build(root, err);
+		if (ret < 0) {
+			watcher_stop(watcher);
+			kill_created(&r);
+		} else {
+			watcher_stop(watcher);
+		}
+	}
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct cr_err err = { 0 };
+	pid_t root = -1;
+	int ret;
+
+	cr_opt_parse(&spec, argc, argv);
+	if (!r.opts.dir)
+		cr_opt_usage("-D DIR is missing (see -h)");
+	if (r.opts.changed_files && strcmp(r.opts.changed_files, "accept") != 0)
+		cr_opt_usage("--changed-files: '%s' is not accept", r.opts.changed_files);
+	if (restore(&root, &err) < 0) {
+		ret = cr_err_report(&err);
+	} else if (write_pidfile(root, &err) < 0) {
+		ret = cr_err_report(&err);
+	} else {
+		image_free(&r.img);
+		ret = r.opts.detached ? 0 : attend(root);
+	}
+	return ret;
+}

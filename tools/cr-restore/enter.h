@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What depends on the architecture in cr-restore: arch/MACHINE/enter.c. */
+#ifndef ENTER_H
+#define ENTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../pie/agent.h"
+
+/* Leave C for good: run the agent on a stack of its own. */
+void enter_agent(void *entry, void *stack_top, struct cr_agent_ctl *ctl) __attribute__((noreturn));
+
+/* Offset of a system call instruction in @code; 0: none. */
+uint64_t find_syscall_insn(const uint8_t *code, size_t size);
+
+/* The state components that are in use in a saved XSAVE area. */
+uint64_t xstate_features(const uint8_t *area, size_t size);
+
+#endif

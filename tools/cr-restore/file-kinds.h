@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* The kinds of open file descriptions; each is in the file of its name. */
+#ifndef FILE_KINDS_H
+#define FILE_KINDS_H
+
+#include "file.h"
+
+extern const struct file_ops reg_ops; /* reg.c */
+extern const struct file_ops pipe_ops; /* pipe.c */
+
+#endif

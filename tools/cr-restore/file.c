@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "file-kinds.h"
+#include "restore.h"
+
+static const struct file_ops *const table[] = {
+	&reg_ops,
+	&pipe_ops,
+};
+
+const struct file_ops *file_ops_of(unsigned int kind)
+{
+	static const struct file_ops *by_kind[256];
+	static bool filled;
+
+	if (!filled) {
+		for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+			by_kind[table[i]->kind] = table[i];
+		filled = true;
+	}
+	return kind < 256 ? by_kind[kind] : NULL;
+}
+
+struct object {
+	uint64_t key;
+	uint16_t kind;
+	struct file_image *file;
+};
+
+static int by_key(const void *a, const void *b)
+{
+	const struct object *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+/* A run of descriptions of one object: shared when more than one task is in it. */
+static void share_run(struct object *o, unsigned int n)
+{
+	bool shared = false;
+
+	for (unsigned int i = 0; i < n; i++)
+		shared |= o[i].file->shared || o[i].file->first_user != o[0].file->first_user;
+	for (unsigned int i = 0; shared && i < n; i++)
+		o[i].file->shared = true;
+}
+
+int file_share_objects(struct image *img, struct cr_err *err)
+{
+	struct object *list = calloc(img->n_files + 1, sizeof(*list));
+	unsigned int n = 0, start = 0;
+
+	if (!list)
+		return cr_err_sys(err, "out of memory");
+	for (unsigned int i = 0; i < img->n_files; i++) {
+		struct file_image *f = &img->files[i];
+		const struct file_ops *ops = file_ops_of(f->kind);
+		uint64_t key = ops->object ? ops->object(f->msg) : 0;
+
+		if (key)
+			list[n++] = (struct object){ key, f->kind, f };
+	}
+	qsort(list, n, sizeof(*list), by_key);
+	for (unsigned int i = 1; i <= n; i++) {
+		if (i < n && by_key(&list[i], &list[start]) == 0)
+			continue;
+		share_run(&list[start], i - start);
+		start = i;
+	}
+	free(list);
+	return 0;
+}
+
+int files_check(struct restore *r, struct cr_err *err)
+{
+	for (unsigned int i = 0; i < r->img.n_files; i++) {
+		const struct file_ops *ops = file_ops_of(r->img.files[i].kind);
+
+		if (ops->check && ops->check(r, r->img.files[i].msg, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int file_stash(struct restore *r, int fd, struct cr_err *err)
+{
+	int up;
+
+	if (fd >= r->fd_base)
+		return fd;
+	up = fcntl(fd, F_DUPFD_CLOEXEC, r->fd_base);
+	if (up < 0)
+		return cr_err_sys(err, "unable to keep a descriptor above %d (ulimit -n?)",
+				  r->fd_base);
+	close(fd);
+	return up;
+}
+
+static int open_one(struct restore *r, struct file_image *f, struct cr_err *err)
+{
+	int fd = file_ops_of(f->kind)->open(r, f->msg, err);
+
+	if (fd < 0)
+		return -1;
+	f->fd = fd;
+	return 0;
+}
+
+int files_open_shared(struct restore *r, struct cr_err *err)
+{
+	for (unsigned int i = 0; i < r->img.n_files; i++) {
+		struct file_image *f = &r->img.files[i];
+
+		if (!f->shared)
+			continue;
+		if (open_one(r, f, err) < 0)
+			return -1;
+		f->fd = file_stash(r, f->fd, err);
+		if (f->fd < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = (*(Cr__Fd *const *)a)->fd, y = (*(Cr__Fd *const *)b)->fd;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The description stands at @from; give it the number of @e. */
+static int place(int from, const Cr__Fd *e, bool move, struct cr_err *err)
+{
+	int to = (int)e->fd;
+
+	if (from == to)
+		return e->cloexec || fcntl(to, F_SETFD, 0) == 0 ?
+			       0 :
+			       cr_err_sys(err, "fd %d: F_SETFD", to);
+	if (dup3(from, to, e->cloexec ? O_CLOEXEC : 0) < 0)
+		return cr_err_sys(err, "fd %d: dup3", to);
+	if (move)
+		close(from);
+	return 0;
+}
+
+static int place_all(struct restore *r, const struct task_image *t, Cr__Fd **fds,
+		     struct cr_err *err)
+{
+	for (size_t n = 0; n < t->fds->n_fds; n++) {
+		struct file_image *f = image_file(&r->img, fds[n]->file);
+		bool opened = f->fd < 0;
+
+		/* All numbers below are taken or stay free: the lowest free one
+		 * is never beyond the one that is wanted. */
+		if (opened && open_one(r, f, err) < 0)
+			return cr_err_wrap(err, "fd %u", fds[n]->fd);
+		if (place(f->fd, fds[n], opened, err) < 0)
+			return -1;
+		if (opened)
+			f->fd = (int)fds[n]->fd;
+	}
+	return 0;
+}
+
+static int run_late(struct restore *r, const struct task_image *t, Cr__Fd **fds, struct cr_err *err)
+{
+	for (size_t n = 0; n < t->fds->n_fds; n++) {
+		struct file_image *f = image_file(&r->img, fds[n]->file);
+		const struct file_ops *ops = file_ops_of(f->kind);
+
+		if (!ops->late || f->first_user != t->index + 1)
+			continue;
+		f->first_user = 0; /* once for each description */
+		if (ops->late(r, t, f->msg, (int)fds[n]->fd, err) < 0)
+			return cr_err_wrap(err, "fd %u", fds[n]->fd);
+	}
+	return 0;
+}
+
+int files_restore(struct restore *r, const struct task_image *t, struct cr_err *err)
+{
+	size_t n = t->fds->n_fds;
+	Cr__Fd **fds = calloc(n + 1, sizeof(*fds));
+	int ret;
+
+	if (!fds)
+		return cr_err_sys(err, "out of memory");
+	if (n)
+		memcpy(fds, t->fds->fds, n * sizeof(*fds));
+	qsort(fds, n, sizeof(*fds), by_number);
+	/* Ours all stand above: below there is nothing but what is made now. */
+	if (syscall(SYS_close_range, 0, r->fd_base - 1, 0) < 0) {
+		free(fds);
+		return cr_err_sys(err, "close_range");
+	}
+	ret = place_all(r, t, fds, err);
+	if (ret == 0)
+		ret = run_late(r, t, fds, err);
+	free(fds);
+	return ret;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+#include "finish.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arch.h"
+#include "attrs.h"
+#include "clean.h"
+#include "enter.h"
+#include "fault.h"
+#include "proc.h"
+#include "trace.h"
+#include "vdso.h"
+#include "vec.h"
+
+#define LOOK_MS 200 /* how often to look whether somebody has died */
+
+struct finish {
+	struct restore *r;
+	struct cr_tracee *threads; /* of all tasks, in order */
+	unsigned int count;
+	uint64_t insn; /* offset of a system call instruction in the vDSO */
+};
+
+static const Cr__Vma *vdso_of(const struct task_image *t)
+{
+	for (size_t i = 0; i < t->mm->n_vmas; i++)
+		if (t->mm->vmas[i]->kind == CR__VMA_KIND__VDSO)
+			return t->mm->vmas[i];
+	return NULL;
+}
+
+int finish_check(struct restore *r, struct cr_err *err)
+{
+	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
+		const struct task_image *t = &r->img.tasks[i];
+
+		if (task_is_zombie(t))
+			continue;
+		if (!vdso_of(t))
+			refuse(r, t->task->pid, "", "it has unmapped its vDSO: not supported");
+		for (unsigned int n = 0; n < t->n_threads; n++)
+			if (t->threads[n].thread->regs.len != sizeof(struct user_regs_struct))
+				return cr_err_set(err, CR_BAD_INPUT,
+						  "thread %u: malformed registers",
+						  t->threads[n].thread->tid);
+	}
+	return 0;
+}
+
+static bool peek(pid_t pid, uint64_t from, void *to, size_t len)
+{
+	struct iovec local = { to, len }, remote = { (void *)from, len };
+
+	return process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)len;
+}
+
+static bool vector_of(const struct slot *s, unsigned int n, uint64_t *at, struct cr_vector *v)
+{
+	return peek((pid_t)s->pid, s->ctl.vectors + n * sizeof(*at), at, sizeof(*at)) &&
+	       peek((pid_t)s->pid, *at, v, sizeof(*v));
+}
+
+static bool op_of(const struct slot *s, uint64_t vector, uint32_t i, struct cr_op *op)
+{
+	return peek((pid_t)s->pid, vector + sizeof(struct cr_vector) + i * sizeof(*op), op,
+		    sizeof(*op));
+}
+
+static int agent_failed(const struct task_image *t, const struct slot *s, struct cr_err *err)
+{
+	struct cr_vector v;
+	struct cr_op op;
+	uint64_t at;
+	bool found = false;
+
+	for (unsigned int n = 0; !found && n < t->n_threads; n++)
+		found = vector_of(s, n, &at, &v) && v.failed && op_of(s, at, v.done, &op);
+	if (!found)
+		return cr_err_set(err, CR_SYSTEM, "pid %u: the agent has failed", t->task->pid);
+	return cr_err_set(err, CR_SYSTEM,
+			  "pid %u: thread %u: %s: call %d(%#" PRIx64 ", %#" PRIx64 ", %#" PRIx64
+			  ") gave %" PRId64 " (%s)",
+			  t->task->pid, v.tid, label_name(op.label), op.nr, (uint64_t)op.arg[0],
+			  (uint64_t)op.arg[1], (uint64_t)op.arg[2], op.result,
+			  op.result < 0 && op.result > -4096 ? strerror((int)-op.result) :
+							       "not what was expected");
+}
+
+/* A failed slot of any task, else a process that has died. */
+static int look_around(struct restore *r, struct cr_err *err)
+{
+	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
+		const struct task_image *t = &r->img.tasks[i];
+		struct slot *s = slot_of(r, t);
+
+		if (!__atomic_load_n(&s->ctl.failed, __ATOMIC_ACQUIRE))
+			continue;
+		if (s->err.class) {
+			*err = s->err;
+			return -1;
+		}
+		return agent_failed(t, s, err);
+	}
+	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
+		const struct task_image *t = &r->img.tasks[i];
+		uint32_t pid = slot_of(r, t)->pid;
+		struct cr_proc_stat st;
+		struct cr_err ignored;
+
+		if (!pid || task_is_zombie(t))
+			continue;
+		if (cr_proc_stat((pid_t)pid, &st, &ignored) < 0 || st.state == 'Z')
+			return cr_err_set(err, CR_SYSTEM,
+					  "pid %u: it died while it was being restored (status %d)",
+					  t->task->pid, (int)st.field[52]);
+	}
+	return 0;
+}
+
+static int wait_arrived(struct restore *r, const struct task_image *t, uint32_t want,
+			struct cr_err *err)
+{
+	struct slot *s = slot_of(r, t);
+
+	for (;;) {
+		uint32_t seen = __atomic_load_n(&s->ctl.arrived, __ATOMIC_ACQUIRE);
+		struct timespec ts = { 0, LOOK_MS * 1000000l };
+
+		if (__atomic_load_n(&s->ctl.failed, __ATOMIC_ACQUIRE))
+			return look_around(r, err);
+		if (seen >= want)
+			return 0;
+		if (syscall(SYS_futex, &s->ctl.arrived, FUTEX_WAIT, seen, &ts, NULL, 0) < 0 &&
+		    errno == ETIMEDOUT && look_around(r, err) < 0)
+			return -1;
+	}
+}
+
+static unsigned int late_threads(const struct task_image *t)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < t->n_threads; i++)
+		n += attrs_is_late(t, i);
+	return n;
+}
+
+int finish_wait(struct restore *r, struct cr_err *err)
+{
+	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
+		const struct task_image *t = &r->img.tasks[i];
+
+		if (!task_is_zombie(t) && wait_arrived(r, t, t->n_threads, err) < 0)
+			return -1;
+	}
+	cr_fault("all-arrived");
+	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
+		const struct task_image *t = &r->img.tasks[i];
+		struct slot *s = slot_of(r, t);
+
+		if (task_is_zombie(t) || !late_threads(t))
+			continue;
+		__atomic_store_n(&s->ctl.gate, 1, __ATOMIC_RELEASE);
+		syscall(SYS_futex, &s->ctl.gate, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+	}
+	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
+		const struct task_image *t = &r->img.tasks[i];
+
+		if (!task_is_zombie(t) && late_threads(t) &&
+		    wait_arrived(r, t, t->n_threads + late_threads(t), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int seize_all(struct finish *f, struct cr_err *err)
+{
+	for (unsigned int i = 0; i < f->r->img.n_tasks; i++) {
+		const struct task_image *t = &f->r->img.tasks[i];
+		pid_t pid = (pid_t)slot_of(f->r, t)->pid;
+
+		for (unsigned int n = 0; n < t->n_threads; n++) {
+			struct cr_tracee *th = &f->threads[f->count++];
+
+			if (cr_tracee_seize(th, pid, (pid_t)t->task->tids[n], err))
+				return cr_err_wrap(err, "thread %u", t->task->tids[n]);
+			cr_fault("restore-seize");
+		}
+	}
+	for (unsigned int i = 0; i < f->count; i++) {
+		if (cr_tracee_wait_stop(&f->threads[i], err))
+			return cr_err_wrap(err, "thread %d", (int)f->threads[i].tid);
+		/* From now on it dies with us. */
+		if (cr_tracee_exitkill(&f->threads[i], true, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The operation that a thread is parked in: the last of its vector. */
+static bool park_op(const struct slot *s, unsigned int n, struct cr_op *op)
+{
+	struct cr_vector v;
+	uint64_t at;
+
+	return vector_of(s, n, &at, &v) && v.count && op_of(s, at, v.count - 1, op) &&
+	       op->type == CR_OP_PARK;
+}
+
+/*
+ * A thread that is to sleep in a call may have been stopped just before it
+ * made it, or just after: let it go on until that is clear.
+ */
+static int settle_call(const struct slot *s, unsigned int n, struct cr_tracee *th, struct cr_op *op,
+		       struct cr_err *err)
+{
+	struct timespec tick = { 0, 50000 };
+
+	for (;;) {
+		if (cr_tracee_save(th, err) < 0)
+			return -1;
+		if (!park_op(s, n, op))
+			return cr_err_set(err, CR_SYSTEM, "thread %d: its agent is out of reach",
+					  (int)th->tid);
+		if (op->result != CR_PARKED || cr_arch_restart(&th->regs) == CR_RESTART_BLOCK)
+			return 0;
+		if (cr_tracee_cont(th, err) < 0)
+			return -1;
+		nanosleep(&tick, NULL);
+		if (cr_tracee_interrupt(th, err) < 0 || cr_tracee_wait_stop(th, err))
+			return -1;
+	}
+}
+
+/*
+ * A thread whose call the kernel can continue sleeps in it already, unless
+ * its time is up; a call of which nothing is known begins again.
+ */
+static int resume_call(const struct finish *f, const struct task_image *t, unsigned int n,
+		       struct cr_tracee *th, struct user_regs_struct *regs, struct cr_err *err)
+{
+	struct cr_op op;
+
+	if (cr_arch_restart(regs) != CR_RESTART_BLOCK)
+		return 0;
+	if (!t->threads[n].thread->has_remaining) {
+		cr_arch_restart_whole(regs);
+		return 0;
+	}
+	if (settle_call(slot_of(f->r, t), n, th, &op, err) < 0)
+		return -1;
+	if (op.result != CR_PARKED)
+		cr_arch_set_result(regs, op.result);
+	return 0;
+}
+
+static int set_xstate(struct cr_tracee *th, const ProtobufCBinaryData *x, struct cr_err *err)
+{
+	struct iovec iov = { x->data, x->len };
+
+	if (syscall(SYS_ptrace, (long)PTRACE_SETREGSET, (long)th->tid, (long)NT_X86_XSTATE, &iov) <
+	    0)
+		return cr_err_sys(err, "thread %d: unable to set its XSAVE state", (int)th->tid);
+	return 0;
+}
+
+static int set_task(struct finish *f, const struct task_image *t, struct cr_tracee *threads,
+		    struct cr_err *err)
+{
+	const struct slot *s = slot_of(f->r, t);
+	uint64_t args[6] = { s->ctl.base, s->ctl.end - s->ctl.base };
+	long result;
+
+	for (unsigned int n = 0; n < t->n_threads; n++) {
+		struct user_regs_struct regs;
+
+		memcpy(&regs, t->threads[n].thread->regs.data, sizeof(regs));
+		if (resume_call(f, t, n, &threads[n], &regs, err) < 0)
+			return -1;
+		threads[n].regs = regs;
+		threads[n].sigmask = t->threads[n].thread->sigmask;
+		threads[n].changed = true;
+	}
+	if (cr_tracee_syscall(&threads[0], vdso_of(t)->start + f->insn, SYS_munmap, args, &result,
+			      err) < 0)
+		return -1;
+	if (result < 0)
+		return cr_err_set(err, CR_SYSTEM, "pid %u: unable to remove the agent: %s",
+				  t->task->pid, strerror((int)-result));
+	cr_fault("agent-removed");
+	for (unsigned int n = 0; n < t->n_threads; n++) {
+		if (cr_tracee_restore(&threads[n], err) < 0 ||
+		    set_xstate(&threads[n], &t->threads[n].thread->xstate, err) < 0)
+			return -1;
+		cr_fault("thread-set");
+	}
+	return 0;
+}
+
+static int let_go(struct finish *f, struct cr_err *err)
+{
+	struct cr_tracee *th = f->threads;
+
+	for (unsigned int i = 0; i < f->count; i++)
+		if (cr_tracee_exitkill(&f->threads[i], false, err) < 0)
+			return -1;
+	cr_fault("before-commit");
+	__atomic_store_n(&f->r->shared->committed, 1, __ATOMIC_RELEASE);
+	cr_fault("committed");
+	for (unsigned int i = 0; i < f->r->img.n_tasks; i++) {
+		const struct task_image *t = &f->r->img.tasks[i];
+
+		/* The signal is taken by the first thread that goes on. */
+		if (t->task->state == CR__TASK_STATE__STOPPED)
+			kill((pid_t)slot_of(f->r, t)->pid, SIGSTOP);
+		for (unsigned int n = 0; n < t->n_threads; n++)
+			cr_tracee_detach(th++);
+	}
+	return 0;
+}
+
+int finish_release(struct restore *r, struct cr_err *err)
+{
+	struct finish f = { .r = r };
+	struct cr_vdso own;
+	struct cr_tracee *th;
+	unsigned int n = 0;
+	int ret = -1;
+
+	if (cr_vdso_own(&own, err) < 0)
+		return -1;
+	f.insn = find_syscall_insn(own.start, own.size);
+	if (!f.insn)
+		return cr_err_set(err, CR_REFUSED, "the vDSO has no system call instruction");
+	for (unsigned int i = 0; i < r->img.n_tasks; i++)
+		n += r->img.tasks[i].n_threads;
+	f.threads = calloc(n + 1, sizeof(*f.threads));
+	if (!f.threads)
+		return cr_err_sys(err, "out of memory");
+	if (seize_all(&f, err) < 0)
+		goto out;
+	th = f.threads;
+	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
+		const struct task_image *t = &r->img.tasks[i];
+
+		if (!task_is_zombie(t) && set_task(&f, t, th, err) < 0)
+			goto out;
+		th += t->n_threads;
+	}
+	ret = let_go(&f, err);
+out:
+	free(f.threads);
+	return ret;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Deleted files (Ghost records): the restorer makes each again where it was,
+ * keeps an O_PATH descriptor of it, and deletes it at once.  Whoever needs the
+ * file opens it through that descriptor.
+ */
+#ifndef GHOST_H
+#define GHOST_H
+
+#include "restore.h"
+
+int ghosts_check(struct restore *r, struct cr_err *err) CR_MUST;
+int ghosts_make(struct restore *r, struct cr_err *err) CR_MUST;
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The image in memory: every record of manifest.img, decoded and indexed.
+ *
+ * image_load() reads and decodes all of it, links tasks, threads and open
+ * file descriptions, and fails with CR_BAD_INPUT where a reference leads
+ * nowhere.  image_free() releases it.  The messages stay where they are for
+ * the life of the image, so forked processes use them as well.
+ *
+ * A record kind that belongs to a task or a thread is one line in the tables
+ * of load.c and one pointer here.
+ */
+#ifndef LOAD_H
+#define LOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+#include "schemas.h"
+#include "stream.h"
+
+/* Records of one kind, in stream order. */
+struct msg_list {
+	void **items;
+	unsigned int count;
+	unsigned int room;
+};
+
+struct thread_image {
+	const Cr__Thread *thread;
+	const Cr__ThreadInside *inside;
+};
+
+struct task_image {
+	unsigned int index;
+	const Cr__Task *task;
+	const Cr__Inside *inside;
+	const Cr__Mm *mm;
+	const Cr__Fs *fs;
+	const Cr__FdTable *fds;
+	struct msg_list pages; /* Cr__Pages */
+	struct thread_image *threads; /* in the order of task->tids */
+	unsigned int n_threads;
+	struct task_image *parent; /* NULL: the root */
+	struct task_image **children;
+	unsigned int n_children;
+};
+
+/* An open file description: a record of a kind in the table of file.c. */
+struct file_image {
+	uint32_t id;
+	uint16_t kind;
+	void *msg;
+	unsigned int first_user; /* index of the first task that has it, plus 1 */
+	bool shared; /* more than one process has it */
+	int fd; /* the restorer's or the process's, -1 */
+};
+
+struct image {
+	Cr__Header *header;
+	struct task_image *tasks; /* a parent before its children */
+	unsigned int n_tasks;
+	struct file_image *files; /* sorted by id */
+	unsigned int n_files;
+	struct msg_list kinds[256]; /* all records, by kind */
+};
+
+int image_load(int dirfd, const char *dir, struct image *img, struct cr_err *err) CR_MUST;
+void image_free(struct image *img);
+
+struct task_image *image_task(const struct image *img, uint32_t pid);
+struct file_image *image_file(const struct image *img, uint32_t id);
+
+static inline bool task_is_zombie(const struct task_image *t)
+{
+	return t->task->state == CR__TASK_STATE__ZOMBIE;
+}
+
+#endif

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+#include "mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/prctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "file.h"
+#include "proc.h"
+#include "ref.h"
+#include "vma.h"
+
+#define TASK_END 0x7ffffffff000ull /* of 4-level page tables */
+#define PAGE 4096ull
+#define MARGIN (1ull << 30) /* kept free below the target's mappings: stacks grow */
+#define IOV_BATCH 1024ull /* UIO_MAXIOV */
+#define FILL_BATCH (256ull << 20) /* bytes in one preadv: progress, and SIGKILL acts */
+
+int mem_own_maps(struct restore *r, struct cr_err *err)
+{
+	cr_auto_free char *maps = NULL;
+	char *line, *save = NULL;
+
+	if (cr_proc_read(getpid(), "maps", &maps, NULL, err) < 0)
+		return -1;
+	for (line = strtok_r(maps, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		struct own_map *m = &r->maps[r->n_maps];
+		const char *name = strchr(line, '[');
+
+		if (!name || (strncmp(name, "[vvar", 5) && strcmp(name, "[vdso]")))
+			continue;
+		if (r->n_maps == OWN_MAPS ||
+		    sscanf(line, "%" SCNx64 "-%" SCNx64, &m->start, &m->end) != 2)
+			return cr_err_set(err, CR_SYSTEM, "/proc/self/maps: not understood");
+		snprintf(m->name, sizeof(m->name), "%s", name);
+		r->n_maps++;
+	}
+	return 0;
+}
+
+static const struct own_map *own_map(const struct restore *r, const char *name)
+{
+	for (unsigned int i = 0; i < r->n_maps; i++)
+		if (strcmp(r->maps[i].name, name) == 0)
+			return &r->maps[i];
+	return NULL;
+}
+
+static bool is_kernel_code(const Cr__Vma *vma)
+{
+	return vma->kind == CR__VMA_KIND__VDSO || vma->kind == CR__VMA_KIND__VVAR;
+}
+
+/* The files of the address space, and the kernel's own mappings in it. */
+int mem_check(struct restore *r, const struct task_image *t, struct cr_err *err)
+{
+	char object[40];
+
+	if (!t->mm->exe)
+		return cr_err_set(err, CR_BAD_INPUT, "pid %u: no executable", t->task->pid);
+	if (ref_check(r, t->task->pid, t->mm->exe, CR_FILEREF_EXACT, err) < 0)
+		return -1;
+	for (size_t i = 0; i < t->mm->n_files; i++)
+		if (ref_check(r, t->task->pid, t->mm->files[i], CR_FILEREF_EXACT, err) < 0)
+			return -1;
+	for (size_t i = 0; i < t->mm->n_vmas; i++) {
+		const Cr__Vma *vma = t->mm->vmas[i];
+		const struct own_map *own = own_map(r, vma->name);
+
+		if (vma->kind != CR__VMA_KIND__VSYSCALL &&
+		    (vma->start >= vma->end || vma->end > TASK_END ||
+		     (vma->start | vma->end) % PAGE || (i && vma->start < t->mm->vmas[i - 1]->end)))
+			return cr_err_set(err, CR_BAD_INPUT, "pid %u: vma %" PRIx64 ": malformed",
+					  t->task->pid, vma->start);
+		if (vma->file > t->mm->n_files)
+			return cr_err_set(err, CR_BAD_INPUT,
+					  "pid %u: vma %" PRIx64 ": no such file", t->task->pid,
+					  vma->start);
+		if (!is_kernel_code(vma))
+			continue;
+		snprintf(object, sizeof(object), "vma %" PRIx64, vma->start);
+		if (!own || own->end - own->start != vma->end - vma->start)
+			refuse(r, t->task->pid, object, "this kernel has no %s of that size",
+			       vma->name);
+	}
+	return 0;
+}
+
+/* How much memory the vectors of a task can take, generously. */
+static size_t arena_size(const struct task_image *t)
+{
+	size_t n = 1 << 20, extents = 0;
+
+	for (unsigned int i = 0; i < t->pages.count; i++)
+		extents += ((const Cr__Pages *)t->pages.items[i])->n_extents;
+	n += t->mm->n_vmas * 8 * sizeof(struct cr_op);
+	n += extents * (sizeof(struct iovec) + sizeof(struct cr_op));
+	n += (size_t)t->n_threads * 16384;
+	for (unsigned int i = 0; i < t->n_threads; i++)
+		n += protobuf_c_message_get_packed_size(&t->threads[i].thread->base) * 4;
+	n += protobuf_c_message_get_packed_size(&t->task->base) * 4;
+	return (n + PAGE - 1) & ~(PAGE - 1);
+}
+
+/* The end of the first target mapping that [start, end) comes too near to; 0. */
+static uint64_t conflict(const struct task_image *t, uint64_t start, uint64_t end)
+{
+	for (size_t i = 0; i < t->mm->n_vmas; i++) {
+		const Cr__Vma *vma = t->mm->vmas[i];
+		uint64_t lo = vma->start > MARGIN ? vma->start - MARGIN : 0;
+
+		if (start < vma->end + PAGE && end > lo)
+			return vma->end + PAGE;
+	}
+	return 0;
+}
+
+int mem_place_agent(struct restore *r, const struct task_image *t, struct agent_place *p,
+		    struct cr_err *err)
+{
+	uint64_t at = MARGIN, kernel = 0, size;
+	void *got;
+
+	for (unsigned int i = 0; i < r->n_maps; i++)
+		kernel += r->maps[i].end - r->maps[i].start;
+	kernel = (kernel + PAGE - 1) & ~(PAGE - 1);
+	p->arena.size = arena_size(t);
+	size = kernel + SHARED_PAGE + p->arena.size;
+	while (at + size < TASK_END) {
+		uint64_t next = conflict(t, at, at + size);
+
+		if (next) {
+			at = next;
+			continue;
+		}
+		got = mmap((void *)at, size, PROT_READ | PROT_WRITE | PROT_EXEC,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+			   0);
+		if (got == (void *)at) {
+			p->start = p->vdso = at;
+			p->end = at + size;
+			p->arena.base = (uint8_t *)at + kernel + SHARED_PAGE;
+			p->arena.used = 0;
+			return 0;
+		}
+		if (errno != EEXIST)
+			return cr_err_sys(err, "pid %u: unable to map the agent's memory",
+					  t->task->pid);
+		at += 64 * MARGIN / 1024;
+	}
+	return cr_err_set(err, CR_REFUSED, "pid %u: its address space has no room for the agent",
+			  t->task->pid);
+}
+
+/* Our own [vvar] and [vdso] into the agent's place, all else away. */
+static void clear_space(const struct restore *r, const struct agent_place *p, struct vec *v)
+{
+	uint64_t to = p->vdso;
+
+	for (unsigned int i = 0; i < r->n_maps; i++) {
+		uint64_t len = r->maps[i].end - r->maps[i].start;
+
+		vec_sys(v, LABEL_VDSO, SYS_mremap, (int64_t)r->maps[i].start, (int64_t)len,
+			(int64_t)len, MREMAP_MAYMOVE | MREMAP_FIXED, (int64_t)to);
+		to += len;
+	}
+	vec_sys(v, LABEL_UNMAP, SYS_munmap, 0, (int64_t)p->start);
+	vec_sys(v, LABEL_UNMAP, SYS_munmap, (int64_t)p->end, (int64_t)(TASK_END - p->end));
+}
+
+static void place_vdso(const struct restore *r, const struct task_image *t,
+		       const struct agent_place *p, struct vec *v)
+{
+	uint64_t from = p->vdso;
+
+	for (unsigned int i = 0; i < r->n_maps; i++) {
+		uint64_t len = r->maps[i].end - r->maps[i].start;
+
+		for (size_t k = 0; k < t->mm->n_vmas; k++) {
+			const Cr__Vma *vma = t->mm->vmas[k];
+
+			if (is_kernel_code(vma) && strcmp(vma->name, r->maps[i].name) == 0)
+				vec_sys(v, LABEL_VDSO, SYS_mremap, (int64_t)from, (int64_t)len,
+					(int64_t)len, MREMAP_MAYMOVE | MREMAP_FIXED,
+					(int64_t)vma->start);
+		}
+		from += len;
+	}
+}
+
+/* Extents of the task's own pages, in address order. */
+static int by_address(const void *a, const void *b)
+{
+	uint64_t x = (*(Cr__Extent *const *)a)->address, y = (*(Cr__Extent *const *)b)->address;
+
+	return x < y ? -1 : x > y;
+}
+
+struct extents {
+	Cr__Extent **list;
+	size_t count;
+};
+
+static int collect_extents(const struct task_image *t, struct extents *x, struct cr_err *err)
+{
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < t->pages.count; i++)
+		n += ((const Cr__Pages *)t->pages.items[i])->n_extents;
+	x->list = malloc((n + 1) * sizeof(*x->list));
+	x->count = 0;
+	if (!x->list)
+		return cr_err_sys(err, "out of memory");
+	for (unsigned int i = 0; i < t->pages.count; i++) {
+		const Cr__Pages *pg = t->pages.items[i];
+
+		for (size_t k = 0; k < pg->n_extents; k++)
+			x->list[x->count++] = pg->extents[k];
+	}
+	qsort(x->list, n, sizeof(*x->list), by_address);
+	return 0;
+}
+
+struct mapper {
+	struct restore *r;
+	const struct task_image *t;
+	struct vec *v;
+	struct arena *a;
+	struct extents x;
+	int *fds; /* of mm->files: [2 * i] to read, [2 * i + 1] to write */
+};
+
+static int mapped_file(struct mapper *m, const Cr__Vma *vma, struct cr_err *err)
+{
+	bool write = vma->kind == CR__VMA_KIND__FILE_SHARED &&
+		     (vma->prot & PROT_WRITE || vma->vma_flags & CR_VMA_MAYWRITE);
+	int *fd = &m->fds[2 * (vma->file - 1) + write];
+
+	if (*fd < 0)
+		*fd = ref_open(m->r, m->t->mm->files[vma->file - 1], write ? O_RDWR : O_RDONLY,
+			       err);
+	return *fd;
+}
+
+/* Descriptor and mmap flags of a mapping; *flags 0: nothing to map. */
+static int source(struct mapper *m, const Cr__Vma *vma, int *fd, int *flags, struct cr_err *err)
+{
+	const struct object_fd *o;
+
+	*fd = -1;
+	*flags = MAP_FIXED_NOREPLACE;
+	switch (vma->kind) {
+	case CR__VMA_KIND__ANON:
+		*flags |= MAP_PRIVATE | MAP_ANONYMOUS;
+		if (vma->vma_flags & CR_VMA_GROWSDOWN)
+			*flags |= MAP_GROWSDOWN;
+		break;
+	case CR__VMA_KIND__FILE_PRIVATE:
+	case CR__VMA_KIND__FILE_SHARED:
+		*flags |= vma->kind == CR__VMA_KIND__FILE_SHARED ? MAP_SHARED : MAP_PRIVATE;
+		*fd = mapped_file(m, vma, err);
+		if (*fd < 0)
+			return -1;
+		break;
+	case CR__VMA_KIND__SHMEM:
+		*flags |= MAP_SHARED;
+		o = object_find(m->r->shmems, m->r->n_shmems, vma->shmem);
+		if (!o)
+			return cr_err_set(err, CR_BAD_INPUT,
+					  "vma %" PRIx64 ": no such shared object", vma->start);
+		*fd = o->fd[vma->vma_flags & CR_VMA_MAYWRITE || vma->prot & PROT_WRITE ? 1 : 0];
+		break;
+	default:
+		*flags = 0;
+	}
+	if (vma->vma_flags & CR_VMA_NORESERVE)
+		*flags |= MAP_NORESERVE;
+	return 0;
+}
+
+static bool has_pages(const struct extents *x, size_t *at, const Cr__Vma *vma)
+{
+	while (*at < x->count && x->list[*at]->address + x->list[*at]->pages * PAGE <= vma->start)
+		++*at;
+	return *at < x->count && x->list[*at]->address < vma->end;
+}
+
+static int map_all(struct mapper *m, struct cr_err *err)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < m->t->mm->n_vmas; i++) {
+		const Cr__Vma *vma = m->t->mm->vmas[i];
+		int64_t len = (int64_t)(vma->end - vma->start);
+		uint32_t prot = vma->prot;
+		struct cr_op *op;
+		int fd, flags;
+
+		if (source(m, vma, &fd, &flags, err) < 0)
+			return cr_err_wrap(err, "vma %" PRIx64, vma->start);
+		if (!flags)
+			continue;
+		if (has_pages(&m->x, &at, vma))
+			prot |= PROT_WRITE;
+		op = vec_sys(m->v, LABEL_MAP, SYS_mmap, (int64_t)vma->start, len, prot, flags, fd,
+			     (int64_t)vma->pgoff);
+		op->expect = CR_EXPECT_EQUAL;
+		op->want = (int64_t)vma->start;
+		if (vma->vma_flags & CR_VMA_HUGEPAGE)
+			vec_sys(m->v, LABEL_ADVISE, SYS_madvise, (int64_t)vma->start, len,
+				MADV_HUGEPAGE);
+		if (vma->vma_flags & CR_VMA_NOHUGEPAGE)
+			vec_sys(m->v, LABEL_ADVISE, SYS_madvise, (int64_t)vma->start, len,
+				MADV_NOHUGEPAGE);
+	}
+	return 0;
+}
+
+static int bulk_fd(const struct restore *r)
+{
+	return r->n_bulk ? r->bulk[0].fd[0] : -1;
+}
+
+/* Read runs of extents that follow each other in the file with one call each. */
+static int fill_all(struct mapper *m, struct cr_err *err)
+{
+	struct iovec *iov;
+	size_t i = 0;
+
+	while (i < m->x.count) {
+		uint64_t offset = m->x.list[i]->offset, bytes = 0;
+		size_t n = 0, left = m->x.count - i;
+		struct cr_op *op;
+
+		iov = arena_alloc(m->a, sizeof(*iov) * (left < IOV_BATCH ? left : IOV_BATCH), err);
+		if (!iov)
+			return -1;
+		while (n < left && n < IOV_BATCH && bytes < FILL_BATCH &&
+		       m->x.list[i + n]->offset == offset + bytes) {
+			iov[n].iov_base = (void *)m->x.list[i + n]->address;
+			iov[n].iov_len = m->x.list[i + n]->pages * PAGE;
+			bytes += iov[n++].iov_len;
+		}
+		op = vec_sys(m->v, LABEL_FILL, SYS_preadv, bulk_fd(m->r), P(iov), (int64_t)n,
+			     (int64_t)offset);
+		op->expect = CR_EXPECT_EQUAL;
+		op->want = (int64_t)bytes;
+		/* What was not used goes back. */
+		m->a->used -= (sizeof(*iov) * ((left < IOV_BATCH ? left : IOV_BATCH) - n)) & ~63ull;
+		i += n;
+	}
+	return 0;
+}
+
+static const struct {
+	uint32_t flag;
+	int advice;
+} advices[] = {
+	{ CR_VMA_DONTFORK, MADV_DONTFORK },	{ CR_VMA_DONTDUMP, MADV_DONTDUMP },
+	{ CR_VMA_WIPEONFORK, MADV_WIPEONFORK }, { CR_VMA_MERGEABLE, MADV_MERGEABLE },
+	{ CR_VMA_SEQ_READ, MADV_SEQUENTIAL },	{ CR_VMA_RAND_READ, MADV_RANDOM },
+};
+
+static void name_vma(struct mapper *m, const Cr__Vma *vma, struct cr_err *err)
+{
+	static const char prefix[] = "[anon:";
+	size_t len = strlen(vma->name);
+	char *name;
+
+	if (strncmp(vma->name, prefix, sizeof(prefix) - 1) || len < sizeof(prefix) ||
+	    !(name = arena_alloc(m->a, len, err)))
+		return;
+	memcpy(name, vma->name + sizeof(prefix) - 1, len - sizeof(prefix));
+	vec_try(m->v, LABEL_NAME, SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, (int64_t)vma->start,
+		(int64_t)(vma->end - vma->start), P(name));
+}
+
+static void finish_all(struct mapper *m, struct cr_err *err)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < m->t->mm->n_vmas; i++) {
+		const Cr__Vma *vma = m->t->mm->vmas[i];
+		int64_t start = (int64_t)vma->start, len = (int64_t)(vma->end - vma->start);
+
+		if (is_kernel_code(vma) || vma->kind == CR__VMA_KIND__VSYSCALL)
+			continue;
+		for (size_t k = 0; k < sizeof(advices) / sizeof(advices[0]); k++)
+			if (vma->vma_flags & advices[k].flag)
+				vec_sys(m->v, LABEL_ADVISE, SYS_madvise, start, len,
+					advices[k].advice);
+		if (vma->vma_flags & CR_VMA_LOCKED)
+			vec_sys(m->v, LABEL_LOCK, SYS_mlock2, start, len,
+				vma->vma_flags & CR_VMA_LOCKONFAULT ? MLOCK_ONFAULT : 0);
+		if (has_pages(&m->x, &at, vma) && !(vma->prot & PROT_WRITE))
+			vec_sys(m->v, LABEL_PROTECT, SYS_mprotect, start, len, vma->prot);
+		if (vma->kind == CR__VMA_KIND__ANON && vma->name && vma->name[0])
+			name_vma(m, vma, err);
+	}
+}
+
+static int set_layout(struct mapper *m, struct cr_err *err)
+{
+	const Cr__Mm *mm = m->t->mm;
+	struct prctl_mm_map *map = arena_alloc(m->a, sizeof(*map), err);
+	uint8_t *auxv = arena_alloc(m->a, mm->auxv.len, err);
+	int exe = ref_open(m->r, mm->exe, O_RDONLY, err);
+
+	if (!map || !auxv || exe < 0)
+		return -1;
+	if (mm->auxv.len)
+		memcpy(auxv, mm->auxv.data, mm->auxv.len);
+	*map = (struct prctl_mm_map){
+		.start_code = mm->start_code,
+		.end_code = mm->end_code,
+		.start_data = mm->start_data,
+		.end_data = mm->end_data,
+		.start_brk = mm->start_brk,
+		.brk = m->t->inside->brk,
+		.start_stack = mm->start_stack,
+		.arg_start = mm->arg_start,
+		.arg_end = mm->arg_end,
+		.env_start = mm->env_start,
+		.env_end = mm->env_end,
+		.auxv = (void *)auxv,
+		.auxv_size = (uint32_t)mm->auxv.len,
+		.exe_fd = (uint32_t)exe,
+	};
+	vec_sys(m->v, LABEL_MM, SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, P(map), sizeof(*map), 0);
+	if (exe < m->r->fd_base)
+		vec_sys(m->v, LABEL_CLOSE, SYS_close, exe);
+	return 0;
+}
+
+int mem_build(struct restore *r, const struct task_image *t, const struct agent_place *p,
+	      struct vec *v, struct arena *a, struct cr_err *err)
+{
+	struct mapper m = { .r = r, .t = t, .v = v, .a = a };
+	size_t n = t->mm->n_files * 2;
+	int ret = -1;
+
+	m.fds = malloc((n + 1) * sizeof(int));
+	if (!m.fds)
+		return cr_err_sys(err, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		m.fds[i] = -1;
+	clear_space(r, p, v);
+	place_vdso(r, t, p, v);
+	if (collect_extents(t, &m.x, err) < 0 || map_all(&m, err) < 0 || fill_all(&m, err) < 0)
+		goto out;
+	finish_all(&m, err);
+	if (set_layout(&m, err) < 0)
+		goto out;
+	for (size_t i = 0; i < n; i++)
+		if (m.fds[i] >= 0 && m.fds[i] < r->fd_base)
+			vec_sys(v, LABEL_CLOSE, SYS_close, m.fds[i]);
+	vec_sys(v, LABEL_CLOSE, SYS_close_range, r->fd_base, (int64_t)UINT32_MAX);
+	ret = 0;
+out:
+	free(m.fds);
+	free(m.x.list);
+	return ret;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The address space of a task: the part of its vector that takes cr-restore's
+ * own memory away and builds the target's.
+ */
+#ifndef MEM_H
+#define MEM_H
+
+#include "restore.h"
+#include "vec.h"
+
+/* Where a task's process will have the agent: [start, end), free in both
+ * address spaces; the arena stands behind room for the vDSO. */
+struct agent_place {
+	uint64_t start, end;
+	uint64_t vdso; /* room for our own [vvar] and [vdso] */
+	struct arena arena;
+};
+
+int mem_check(struct restore *r, const struct task_image *t, struct cr_err *err) CR_MUST;
+
+/* Read where our own [vvar] and [vdso] are; before the first fork. */
+int mem_own_maps(struct restore *r, struct cr_err *err) CR_MUST;
+
+/* Map the agent's memory in this process. */
+int mem_place_agent(struct restore *r, const struct task_image *t, struct agent_place *p,
+		    struct cr_err *err) CR_MUST;
+
+/* All operations on the address space; opens the files that are mapped. */
+int mem_build(struct restore *r, const struct task_image *t, const struct agent_place *p,
+	      struct vec *v, struct arena *a, struct cr_err *err) CR_MUST;
+
+#endif

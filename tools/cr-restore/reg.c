@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* Regular files, directories, and device nodes without state. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "file-kinds.h"
+#include "fileref.h"
+#include "ref.h"
+#include "restore.h"
+
+/* Flags that only mean something when a file is opened for the first time. */
+#define ONCE (O_CREAT | O_EXCL | O_TRUNC)
+
+static int reg_check(struct restore *r, const void *msg, struct cr_err *err)
+{
+	const Cr__Reg *m = msg;
+
+	return ref_check(r, 0, m->ref,
+			 m->open_flags & O_APPEND ? CR_FILEREF_GROWN : CR_FILEREF_EXACT, err);
+}
+
+static int reg_open(struct restore *r, const void *msg, struct cr_err *err)
+{
+	const Cr__Reg *m = msg;
+	int fd = ref_open(r, m->ref, (int)(m->open_flags & ~ONCE) | O_NOCTTY, err);
+
+	if (fd < 0)
+		return -1;
+	if (m->pos && lseek(fd, (off_t)m->pos, SEEK_SET) < 0) {
+		cr_err_sys(err, "%s: lseek", m->ref->path);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+const struct file_ops reg_ops = {
+	.kind = CR_KIND_REG,
+	.check = reg_check,
+	.open = reg_open,
+};

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the whole restore knows.  Made by the restorer (cr-restore's main
+ * process) and inherited by the processes that become the tasks.
+ */
+#ifndef RESTORE_H
+#define RESTORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../../pie/agent.h"
+#include "err.h"
+#include "load.h"
+
+/* One page a task, shared between its process and the restorer. */
+struct slot {
+	struct cr_agent_ctl ctl;
+	uint32_t pid; /* once it was created, 0 before */
+	struct cr_err err; /* of ordinary code, when ctl.failed is set */
+};
+
+/* The page before the slots. */
+struct shared {
+	uint32_t born; /* processes that have made all their children */
+	uint32_t failed; /* somebody has filled its slot's error */
+	uint32_t grouped; /* processes in their process group */
+	uint32_t committed; /* the tree lives without us */
+};
+
+#define SHARED_PAGE 4096
+
+struct object_fd { /* a Shmem, or a pipe both of whose ends are ours */
+	uint32_t id;
+	int fd[2];
+};
+
+struct own_map { /* our own [vdso], [vvar], ... before anything moves */
+	uint64_t start, end;
+	char name[24];
+};
+#define OWN_MAPS 8
+
+struct options {
+	const char *dir;
+	const char *pidfile;
+	const char *stats;
+	const char *changed_files;
+	bool detached;
+	bool shell_job;
+};
+
+struct restore {
+	struct options opts;
+	struct image img;
+	int dirfd; /* the image directory */
+	int fd_base; /* our descriptors stand from here on, the tasks' below */
+	unsigned int refused; /* what refuse() has named */
+	uint8_t *shared_mem;
+	struct shared *shared;
+	struct own_map maps[OWN_MAPS];
+	unsigned int n_maps;
+	struct object_fd *shmems;
+	unsigned int n_shmems;
+	struct object_fd *pipes;
+	unsigned int n_pipes;
+	struct object_fd *ghosts;
+	unsigned int n_ghosts;
+	struct object_fd *bulk; /* bulk files of the image, by index of PagesFile records */
+	unsigned int n_bulk;
+};
+
+static inline struct slot *slot_of(const struct restore *r, const struct task_image *t)
+{
+	return (struct slot *)(r->shared_mem + (size_t)(t->index + 1) * SHARED_PAGE);
+}
+
+/* Say what keeps the image from being restored here: "pid 42: fd 7: ...". */
+void refuse(struct restore *r, uint32_t pid, const char *object, const char *fmt, ...)
+	CR_PRINTF(4, 5);
+
+struct object_fd *object_find(struct object_fd *list, unsigned int count, uint32_t id);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "shmem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "file.h"
+
+#define PAGE 4096ull
+
+int shmems_check(struct restore *r, struct cr_err *err)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_SHMEM];
+
+	for (unsigned int i = 0; i < l->count; i++) {
+		const Cr__Shmem *s = l->items[i];
+
+		if (s->size > INT64_MAX || (!s->memfd && s->size == 0))
+			return cr_err_set(err, CR_BAD_INPUT, "shared object %u: malformed size",
+					  s->id);
+	}
+	return 0;
+}
+
+/* MAP_SHARED|MAP_ANONYMOUS has no descriptor; /proc/self/map_files gives one,
+ * so that every mapping of it bears the kernel's own name for such memory. */
+static int make_anonymous(const Cr__Shmem *s, struct cr_err *err)
+{
+	char path[96];
+	size_t size = (s->size + PAGE - 1) & ~(PAGE - 1);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int fd;
+
+	if (p == MAP_FAILED)
+		return cr_err_sys(err, "shared object %u: unable to map %zu bytes", s->id, size);
+	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (unsigned long)p,
+		 (unsigned long)p + size);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		cr_err_sys(err, "unable to open %s", path);
+	munmap(p, size);
+	return fd;
+}
+
+static int make_memfd(const Cr__Shmem *s, struct cr_err *err)
+{
+	int fd = memfd_create(s->name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return cr_err_sys(err, "memfd_create");
+	if (ftruncate(fd, (off_t)s->size) < 0) {
+		cr_err_sys(err, "shared object %u: unable to give it %llu bytes", s->id,
+			   (unsigned long long)s->size);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int copy_run(int to, int from, const Cr__Extent *x, uint64_t size, struct cr_err *err)
+{
+	off_t in = (off_t)x->offset;
+	uint64_t left = x->pages * PAGE;
+	cr_auto_free char *buf = malloc(1 << 20);
+	off_t out = (off_t)x->address;
+
+	if (!buf)
+		return cr_err_sys(err, "out of memory");
+	/* The last page may reach beyond the end of the object. */
+	if (x->address >= size)
+		return cr_err_set(err, CR_BAD_INPUT, "a page beyond the end of a shared object");
+	if (left > size - x->address)
+		left = size - x->address;
+	while (left) {
+		ssize_t n = pread(from, buf, left < 1 << 20 ? left : 1 << 20, in);
+
+		if (n <= 0 || pwrite(to, buf, (size_t)n, out) != n)
+			return cr_err_sys(err, "unable to fill a shared object");
+		in += n;
+		out += n;
+		left -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static int fill(const struct restore *r, const Cr__Shmem *s, int fd, struct cr_err *err)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_PAGES];
+
+	for (unsigned int i = 0; i < l->count; i++) {
+		const Cr__Pages *p = l->items[i];
+
+		if (p->pid || p->shmem != s->id)
+			continue;
+		for (size_t k = 0; k < p->n_extents; k++)
+			if (copy_run(fd, r->bulk[0].fd[0], p->extents[k], s->size, err) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+static int make(struct restore *r, const Cr__Shmem *s, struct object_fd *o, struct cr_err *err)
+{
+	char path[40];
+	int fd = s->memfd ? make_memfd(s, err) : make_anonymous(s, err);
+
+	if (fd < 0)
+		return -1;
+	o->id = s->id;
+	o->fd[1] = file_stash(r, fd, err);
+	if (o->fd[1] < 0 || fill(r, s, o->fd[1], err) < 0)
+		return -1;
+	if (s->memfd && s->seals && fcntl(o->fd[1], F_ADD_SEALS, s->seals) < 0)
+		return cr_err_sys(err, "shared object %u: F_ADD_SEALS", s->id);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", o->fd[1]);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return cr_err_sys(err, "shared object %u", s->id);
+	o->fd[0] = file_stash(r, fd, err);
+	return o->fd[0] < 0 ? -1 : 0;
+}
+
+int shmems_make(struct restore *r, struct cr_err *err)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_SHMEM];
+
+	r->shmems = calloc(l->count + 1, sizeof(*r->shmems));
+	if (!r->shmems)
+		return cr_err_sys(err, "out of memory");
+	for (unsigned int i = 0; i < l->count; i++) {
+		if (make(r, l->items[i], &r->shmems[i], err) < 0)
+			return -1;
+		r->n_shmems++;
+	}
+	return 0;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "watcher.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void kill_created(struct restore *r)
+{
+	__atomic_store_n(&r->shared->failed, 1, __ATOMIC_RELEASE);
+	/* Twice: a process may be making another one meanwhile; after the
+	 * first round nobody is left who could. */
+	for (int round = 0; round < 2; round++)
+		for (unsigned int i = 0; i < r->img.n_tasks; i++) {
+			uint32_t pid = slot_of(r, &r->img.tasks[i])->pid;
+
+			if (pid)
+				kill((pid_t)pid, SIGKILL);
+		}
+	while (waitpid(-1, NULL, __WALL) > 0)
+		;
+}
+
+static void watch(struct restore *r, int pidfd)
+{
+	struct pollfd pfd = { .fd = pidfd, .events = POLLIN };
+
+	while (poll(&pfd, 1, -1) < 0 && errno == EINTR)
+		;
+	if (!__atomic_load_n(&r->shared->committed, __ATOMIC_ACQUIRE))
+		kill_created(r);
+	_exit(0);
+}
+
+int watcher_start(struct restore *r, pid_t *out, struct cr_err *err)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	pid_t pid;
+
+	if (pidfd < 0)
+		return cr_err_sys(err, "pidfd_open");
+	pid = fork();
+	if (pid < 0)
+		return cr_err_sys(err, "unable to fork the watcher");
+	if (pid == 0) {
+		sigset_t all;
+
+		/* It outlives whatever is sent to our process group. */
+		sigfillset(&all);
+		sigprocmask(SIG_SETMASK, &all, NULL);
+		setsid();
+		prctl(PR_SET_NAME, "cr-restore-watch");
+		syscall(SYS_close_range, 0, pidfd - 1, 0);
+		syscall(SYS_close_range, pidfd + 1, ~0u, 0);
+		watch(r, pidfd);
+	}
+	close(pidfd);
+	*out = pid;
+	return 0;
+}
+
+void watcher_stop(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
