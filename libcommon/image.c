@@ -113,35 +113,69 @@ static void sweep(int dirfd)
 		close(copy);
 }
 
+/* Our own descriptor of the directory we dump into, and whose it is. */
+static int held = -1;
+static pid_t holder;
+
+/*
+ * The last to leave sweeps: an upgrade of a lock drops the old one first, so of
+ * several that leave at once the last finds nobody.  What the exit handler
+ * cannot do after a SIGKILL, the next dump does.
+ */
+static void leave(void)
+{
+	if (getpid() == holder && flock(held, LOCK_EX | LOCK_NB) == 0)
+		sweep(held);
+}
+
 /*
  * Waits only as long as a sweep may take: what somebody else does with the
  * lock must not keep a target frozen.  Where the file system has no locks
  * nothing is swept, and the dump goes on.
  */
-static int lock(int dirfd, struct cr_err *err)
+static int enter(int dirfd, struct cr_err *err)
 {
 	const struct timespec pause = { .tv_nsec = 10000000 };
 
-	if (flock(dirfd, LOCK_EX | LOCK_NB) == 0)
-		sweep(dirfd);
+	if (held >= 0)
+		return cr_err_set(err, CR_SYSTEM, "one dump, one image directory");
+	held = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
+	holder = getpid();
+	if (held < 0 || atexit(leave) != 0)
+		return cr_err_sys(err, "unable to hold the image directory");
+	if (flock(held, LOCK_EX | LOCK_NB) == 0)
+		sweep(held);
 	for (int i = 0; i < 200; i++) {
-		if (flock(dirfd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		if (flock(held, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
 			return 0;
 		nanosleep(&pause, NULL);
 	}
 	return cr_err_set(err, CR_SYSTEM, "another program has locked the image directory");
 }
 
+/* The name of a new directory is made durable now, before anything is frozen. */
+static int sync_parent(int dirfd, struct cr_err *err)
+{
+	cr_auto_fd int parent = openat(dirfd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (parent < 0 || fsync(parent) < 0)
+		return cr_err_sys(err, "unable to sync the image directory's parent");
+	return 0;
+}
+
 int cr_image_dir(const char *path, bool dump, struct cr_err *err)
 {
 	cr_auto_fd int fd = -1;
+	bool made = dump && mkdir(path, 0700) == 0;
 
-	if (dump && mkdir(path, 0700) < 0 && errno != EEXIST)
+	if (dump && !made && errno != EEXIST)
 		return cr_err_sys(err, "unable to make the image directory %s", path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return cr_err_sys(err, "unable to open the image directory %s", path);
-	if (dump && lock(fd, err) < 0)
+	if (made && sync_parent(fd, err) < 0)
+		return -1;
+	if (dump && enter(fd, err) < 0)
 		return -1;
 	return cr_steal_fd(&fd);
 }
@@ -216,27 +250,18 @@ static int sync_files(struct cr_image_manifest *m, const struct cr_image_files *
 	return 0;
 }
 
-/* The directory may be new: its own name must be durable too. */
-static int sync_dir(int dirfd, struct cr_err *err)
-{
-	cr_auto_fd int parent = openat(dirfd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fsync(dirfd) < 0)
-		return cr_err_sys(err, "unable to sync the image directory");
-	if (parent >= 0 && fsync(parent) < 0 && errno != EINVAL)
-		return cr_err_sys(err, "unable to sync the parent of the image directory");
-	return 0;
-}
-
 /* RENAME_EXCHANGE (3.15) keeps the former manifest for cr_image_revert(). */
 static int put_in_place(struct cr_image_manifest *m)
 {
 	if (renameat2(m->dirfd, m->name, m->dirfd, CR_MANIFEST, RENAME_EXCHANGE) == 0) {
-		m->replaced = true;
+		m->place = CR_IMAGE_EXCHANGED;
 		return 0;
 	}
-	if (renameat(m->dirfd, m->name, m->dirfd, CR_MANIFEST) < 0)
+	m->place = errno == ENOENT ? CR_IMAGE_FIRST : CR_IMAGE_OVERWRITTEN;
+	if (renameat(m->dirfd, m->name, m->dirfd, CR_MANIFEST) < 0) {
+		m->place = CR_IMAGE_TEMPORARY;
 		return -1;
+	}
 	m->name[0] = 0;
 	return 0;
 }
@@ -252,7 +277,8 @@ int cr_image_commit(struct cr_image_manifest *m, const struct cr_image_files *fi
 	if (put_in_place(m) < 0)
 		return cr_err_sys(err, "unable to rename %s to " CR_MANIFEST, m->name);
 	cr_fault("commit-renamed");
-	if (sync_dir(m->dirfd, err) < 0) {
+	if (fsync(m->dirfd) < 0) {
+		cr_err_sys(err, "unable to sync the image directory");
 		if (cr_image_revert(m, &ignored) < 0)
 			cr_msg("%s", ignored.msg);
 		return -1;
@@ -262,15 +288,16 @@ int cr_image_commit(struct cr_image_manifest *m, const struct cr_image_files *fi
 
 int cr_image_revert(struct cr_image_manifest *m, struct cr_err *err)
 {
-	int ret;
+	int ret = -1;
 
-	if (m->replaced)
+	errno = ENOTSUP;	/* the former image is gone, the new one is complete */
+	if (m->place == CR_IMAGE_EXCHANGED)
 		ret = renameat2(m->dirfd, m->name, m->dirfd, CR_MANIFEST, RENAME_EXCHANGE);
-	else
+	else if (m->place == CR_IMAGE_FIRST)
 		ret = unlinkat(m->dirfd, CR_MANIFEST, 0);
-	m->replaced = false;
 	if (ret < 0)
 		return cr_err_sys(err, "unable to take " CR_MANIFEST " back");
+	m->place = CR_IMAGE_TEMPORARY;
 	return 0;
 }
 
@@ -281,7 +308,7 @@ void cr_image_finish(struct cr_image_manifest *m, struct cr_image_files *files)
 	if (!m->name[0])
 		return;
 	/* What cannot be removed now, the next dump removes. */
-	if (m->replaced && image_names_read(m->dirfd, m->name, &old) >= 0)
+	if (m->place == CR_IMAGE_EXCHANGED && image_names_read(m->dirfd, m->name, &old) >= 0)
 		for (unsigned int i = 0; i < old.count; i++)
 			if (cr_image_is_bulk(old.list[i].name) &&
 			    !image_names_has(files, old.list[i].name))

@@ -6,11 +6,9 @@
  * Bulk files are made under names that no file has, so a new dump never harms
  * the image that is there; cr_image_commit() puts the new manifest in its
  * place in one step.  Everybody who dumps into a directory holds a shared lock
- * on it (flock(2)) for as long as the descriptor from cr_image_dir() is open.
- * What becomes of files that no manifest names:
- *   - those of the image that a commit replaced: cr_image_finish() removes them;
- *   - those of a dump that failed: the next dump into the directory removes
- *     them, when it finds that nobody else holds the lock.
+ * on it (flock(2)) until the process ends, and who leaves it last, or comes
+ * first, removes the files that no manifest names: what a failed dump has left,
+ * and what belonged to an image that has been replaced.
  * Only names that cr_image_is_bulk() or cr_image_is_temporary() knows are ever
  * removed.
  */
@@ -26,8 +24,9 @@
 #define CR_MANIFEST "manifest.img"
 #define CR_IMAGE_NAME_MAX 64
 
-/* Open the directory.  @dump: make it when it is not there, take the lock,
- * remove what failed dumps have left.  Returns the descriptor. */
+/* Open the directory; returns the descriptor.  @dump: make it when it is not
+ * there, take the lock; once in a process, and exit(3) then looks for what is
+ * to be removed. */
 int cr_image_dir(const char *path, bool dump, struct cr_err *err) CR_MUST;
 
 /*
@@ -56,7 +55,7 @@ struct cr_image_files {
 	struct cr_image_file {
 		char *name;
 		uint64_t size;
-	} *list;
+	} * list;
 	unsigned int count;
 	bool sorted;
 };
@@ -69,7 +68,12 @@ struct cr_image_manifest {
 	int dirfd;
 	int fd;
 	char name[CR_IMAGE_NAME_MAX];	/* "" when there is none to be removed */
-	bool replaced;			/* .name is the former manifest now */
+	enum {
+		CR_IMAGE_TEMPORARY,	/* not committed */
+		CR_IMAGE_FIRST,
+		CR_IMAGE_EXCHANGED,	/* .name is the former manifest now */
+		CR_IMAGE_OVERWRITTEN,	/* the file system cannot exchange */
+	} place;
 };
 int cr_image_manifest_begin(int dirfd, struct cr_image_manifest *m, struct cr_err *err) CR_MUST;
 

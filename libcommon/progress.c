@@ -3,21 +3,13 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "msg.h"
+#include "tree.h"
 
 #define FIRST_NS 1000000000ull
 #define STEP_NS 200000000ull
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 void cr_progress_begin(struct cr_progress *p, const char *stage, uint64_t total)
 {
@@ -25,7 +17,7 @@ void cr_progress_begin(struct cr_progress *p, const char *stage, uint64_t total)
 	p->stage = stage;
 	p->total = total;
 	p->on = isatty(STDERR_FILENO);
-	p->began_ns = p->on ? now_ns() : 0;
+	p->began_ns = p->on ? cr_now_ns() : 0;
 	p->next_ns = p->began_ns + FIRST_NS;
 }
 
@@ -66,7 +58,7 @@ void cr_progress_add(struct cr_progress *p, uint64_t bytes)
 	p->done += bytes;
 	if (!p->on)
 		return;
-	now = now_ns();
+	now = cr_now_ns();
 	if (now < p->next_ns)
 		return;
 	p->next_ns = now + STEP_NS;

@@ -148,8 +148,11 @@ int cr_session_commit(struct cr_session *s, struct cr_err *err)
 {
 	struct cr_session_msg m = { .request = CR_SESSION_COMMIT };
 
-	if (call(s, &m, NULL, NULL, err) < 0)
+	if (send_msg(s, &m, NULL, NULL, err) < 0)
 		return -1;
+	/* receive() copies the class out of an answer, and only then. */
+	if (receive(s, &m, err) < 0)
+		return m.class ? -1 : 1;
 	s->times = m.times;
 	return 0;
 }

@@ -50,7 +50,11 @@ int cr_session_run_thread(struct cr_session *s, pid_t pid, pid_t tid, struct cr_
 			  uint32_t count, void *data, size_t data_len, uint32_t *done,
 			  struct cr_err *err) CR_MUST;
 
-/* The image is safe: give the tree its requested end (--then). */
+/*
+ * The image is safe: give the tree its requested end (--then).  0 it has it;
+ * -1 the warden did nothing, the tree goes on; 1 no answer came (@err says
+ * why): the tree may have its end or go on.
+ */
 int cr_session_commit(struct cr_session *s, struct cr_err *err) CR_MUST;
 
 /* How long it took, known after cr_session_commit(). */

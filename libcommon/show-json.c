@@ -3,36 +3,12 @@
  * JSON, one object on one line.  Every field is there, so that a program can
  * rely on it; an absent message is null.  Beside a number NAME that has names
  * in the kernel stands NAME_name (a text) or NAME_names (an array).
- *
- * Linux file names are bytes.  A byte that is no UTF-8 becomes the lone
- * surrogate U+DC00 + byte, as Python's "surrogateescape" has it: the JSON is
- * valid by its grammar, and the name can be had back.
  */
 #include <string.h>
 
+#include "json.h"
 #include "show-names.h"
 #include "show-walk.h"
-
-static void put_string(FILE *out, const char *text)
-{
-	const uint8_t *s = (const uint8_t *)text;
-	uint32_t code;
-	size_t n;
-
-	putc_unlocked('"', out);
-	for (; *s; s += n ? n : 1) {
-		n = cr_show_utf8(s, &code);
-		if (n == 0)
-			fprintf(out, "\\udc%02x", *s);
-		else if (*s == '"' || *s == '\\')
-			fprintf(out, "\\%c", *s);
-		else if (code < 0x20 || (code >= 0x7f && code < 0xa0))
-			fprintf(out, "\\u%04x", code);
-		else
-			fwrite(s, 1, n, out);
-	}
-	putc_unlocked('"', out);
-}
 
 /* "a|b" as ["a","b"] */
 static void put_names(FILE *out, char *names)
@@ -43,7 +19,7 @@ static void put_names(FILE *out, char *names)
 	putc_unlocked('[', out);
 	for (char *n = strtok_r(names, "|", &save); n; n = strtok_r(NULL, "|", &save)) {
 		fputs(sep, out);
-		put_string(out, n);
+		cr_json_string(out, n);
 		sep = ",";
 	}
 	putc_unlocked(']', out);
@@ -63,8 +39,7 @@ static void put_parts(FILE *out, const struct cr_show_part *parts, size_t count)
 }
 
 /* An object when the struct in it is known, else hex digits; long ones end in "...". */
-static void put_bytes(FILE *out, const char *msg, const char *field,
-		      const ProtobufCBinaryData *b)
+static void put_bytes(FILE *out, const char *msg, const char *field, const ProtobufCBinaryData *b)
 {
 	struct cr_show_part parts[CR_SHOW_PARTS_MAX];
 	size_t n = cr_show_parts(msg, field, b->data, b->len, parts);
@@ -79,8 +54,8 @@ static void put_bytes(FILE *out, const char *msg, const char *field,
 	fprintf(out, cut ? "... %zu bytes\"" : "\"", b->len);
 }
 
-static void put_message(FILE *out, const ProtobufCMessage *msg, const char *first,
-			const char *name, unsigned int depth);
+static void put_message(FILE *out, const ProtobufCMessage *msg, const char *first, const char *name,
+			unsigned int depth);
 
 static void put_value(FILE *out, const char *msg, const struct cr_show_field *v, size_t i,
 		      unsigned int depth)
@@ -91,19 +66,20 @@ static void put_value(FILE *out, const char *msg, const struct cr_show_field *v,
 
 	switch (f->type) {
 	case PROTOBUF_C_TYPE_STRING:
-		put_string(out, *(const char *const *)at);
+		cr_json_string(out, *(const char *const *)at);
 		return;
 	case PROTOBUF_C_TYPE_BYTES:
 		put_bytes(out, msg, f->name, (const ProtobufCBinaryData *)at);
 		return;
 	case PROTOBUF_C_TYPE_MESSAGE:
-		name = f->label == PROTOBUF_C_LABEL_REPEATED ? cr_show_index_name(f->name, i) : NULL;
+		name = f->label == PROTOBUF_C_LABEL_REPEATED ? cr_show_index_name(f->name, i) :
+							       NULL;
 		put_message(out, *(const ProtobufCMessage *const *)at, "which", name, depth + 1);
 		return;
 	case PROTOBUF_C_TYPE_ENUM:
 		name = cr_show_enum(f, at);
 		if (name)
-			put_string(out, name);
+			cr_json_string(out, name);
 		else
 			fprintf(out, "%d", *(const int32_t *)at);
 		return;
@@ -130,7 +106,7 @@ static void put_decoded(FILE *out, const char *msg, const struct cr_show_field *
 			       sizeof(names))) {
 	case CR_SHOW_ONE:
 		fprintf(out, ",\"%s_name\":", field);
-		put_string(out, names);
+		cr_json_string(out, names);
 		return;
 	case CR_SHOW_SET:
 		fprintf(out, ",\"%s_names\":", field);
@@ -148,8 +124,7 @@ static bool has_number(const ProtobufCFieldDescriptor *f)
 	       f->type != PROTOBUF_C_TYPE_FLOAT && f->type != PROTOBUF_C_TYPE_DOUBLE;
 }
 
-static void put_field(FILE *out, const char *msg, const struct cr_show_field *v,
-		      unsigned int depth)
+static void put_field(FILE *out, const char *msg, const struct cr_show_field *v, unsigned int depth)
 {
 	const ProtobufCFieldDescriptor *f = v->desc;
 
@@ -173,8 +148,8 @@ static void put_field(FILE *out, const char *msg, const struct cr_show_field *v,
 }
 
 /* With the member "@first": "@name" in front when @name is there. */
-static void put_message(FILE *out, const ProtobufCMessage *msg, const char *first,
-			const char *name, unsigned int depth)
+static void put_message(FILE *out, const ProtobufCMessage *msg, const char *first, const char *name,
+			unsigned int depth)
 {
 	const ProtobufCMessageDescriptor *d = msg->descriptor;
 	const char *sep = "";

@@ -5,8 +5,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clean.h"
@@ -15,6 +15,7 @@
 #include "refusal.h"
 #include "schemas.h"
 #include "stage-end.h"
+#include "tree.h"
 
 #define MAX_COUNTERS 16
 
@@ -29,6 +30,7 @@ struct cr_stage {
 	bool refused;
 	Cr__Counter counters[MAX_COUNTERS];
 	unsigned int n_counters;
+	uint64_t busy_ns;	/* in the callbacks */
 };
 
 const Cr__Header *cr_stage_header(const struct cr_stage *st)
@@ -59,6 +61,12 @@ void cr_stage_count(struct cr_stage *st, const char *name, uint64_t value)
 {
 	Cr__Counter *c;
 
+	for (unsigned int i = 0; i < st->n_counters; i++) {
+		if (strcmp(st->counters[i].name, name) == 0) {
+			st->counters[i].value += value;
+			return;
+		}
+	}
 	if (st->n_counters == MAX_COUNTERS)
 		return;
 	c = &st->counters[st->n_counters++];
@@ -94,8 +102,7 @@ static int put_stats(struct cr_stage *st, struct cr_err *err)
 	Cr__Stats stats = CR__STATS__INIT;
 	Cr__Counter *list[MAX_COUNTERS];
 
-	if (!st->n_counters)
-		return 0;
+	cr_stage_count(st, "busy_us", st->busy_ns / 1000);
 	for (unsigned int i = 0; i < st->n_counters; i++)
 		list[i] = &st->counters[i];
 	stats.tool = (char *)cr_prog;
@@ -130,6 +137,7 @@ static int begin(struct cr_stage *st, const struct cr_record *rec, struct cr_err
 static int handle(struct cr_stage *st, const struct cr_record *rec, struct cr_err *err)
 {
 	void *msg = NULL;
+	uint64_t began;
 	int ret = 0;
 
 	if (rec->kind == CR_KIND_HEADER)
@@ -139,8 +147,11 @@ static int handle(struct cr_stage *st, const struct cr_record *rec, struct cr_er
 		if (!msg)
 			return -1;
 	}
-	if (st->ops->record)
+	if (st->ops->record) {
+		began = cr_now_ns();
 		ret = st->ops->record(st, st->ctx, rec, msg, err);
+		st->busy_ns += cr_now_ns() - began;
+	}
 	if (ret == 0 && st->out && rec->kind != CR_KIND_END)
 		ret = cr_writer_copy(st->out, rec, err);
 	cr_record_free_msg(msg);
@@ -166,6 +177,15 @@ static int loop(struct cr_stage *st, struct cr_err *err)
 	}
 }
 
+static int finish(struct cr_stage *st, struct cr_err *err)
+{
+	uint64_t began = cr_now_ns();
+	int ret = st->ops->finish ? st->ops->finish(st, st->ctx, err) : 0;
+
+	st->busy_ns += cr_now_ns() - began;
+	return ret;
+}
+
 static int run(struct cr_stage *st, struct cr_err *err)
 {
 	if (cr_reader_open(STDIN_FILENO, "stdin", &st->in, err) < 0)
@@ -177,7 +197,7 @@ static int run(struct cr_stage *st, struct cr_err *err)
 	}
 	if (loop(st, err) < 0)
 		return -1;
-	if (st->ops->finish && st->ops->finish(st, st->ctx, err) < 0)
+	if (finish(st, err) < 0)
 		return -1;
 	cr_fault("stage-before-end");
 	if (put_stats(st, err) < 0)

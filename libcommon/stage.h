@@ -54,7 +54,8 @@ int cr_stage_put(struct cr_stage *st, enum cr_kind kind, const void *msg,
 int cr_stage_refuse(struct cr_stage *st, pid_t pid, const char *object, const char *kind,
 		    const char *remedy, struct cr_err *err) CR_MUST;
 
-/* Add to the counters of this stage's Stats record, written before End. */
+/* Add to the counters of this stage's Stats record, written before End;
+ * "busy_us", the time spent in the callbacks, is there by itself. */
 void cr_stage_count(struct cr_stage *st, const char *name, uint64_t value);
 
 #endif
