@@ -57,11 +57,10 @@ static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 {
 	struct dump *d = ctx;
 
-	for (unsigned int i = 0; file_kinds[i]; i++)
-		if (file_kinds[i]->finish && file_kinds[i]->finish(d, err) < 0)
-			return -1;
+	if (files_finish(d, err) < 0)
+		return -1;
 	cr_stage_count(st, "descriptors", d->n_descriptors);
-	cr_stage_count(st, "files", d->last_id);
+	cr_stage_count(st, "files", d->n_all);
 	return 0;
 }
 
@@ -71,6 +70,8 @@ static void dump_free(struct dump *d)
 		process_free(d->by_files[i]);
 	free(d->by_files);
 	free(d->by_fs);
+	free(d->all);
+	map_clear(&d->tids);
 	files_free(d->files);
 }
 

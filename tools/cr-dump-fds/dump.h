@@ -7,7 +7,7 @@
  * for each the struct file it refers to (files.h) and gives a new one to the
  * first entry of the table of kinds that matches it, which emits its record.
  * What a kind cannot say before the whole tree is seen, it says in its
- * finish().
+ * late() for a description that it has deferred, and in its finish().
  *
  * A kind lives in the file of its name and is registered in kinds.c, nowhere
  * else.
@@ -20,14 +20,24 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "map.h"
 #include "opt.h"
 #include "stage.h"
+
+/* One descriptor. */
+struct entry {
+	int fd;
+	bool cloexec;
+	struct file *file;
+};
 
 /* A frozen process; kept to the end for the kinds' finish(). */
 struct process {
 	pid_t pid;
 	int pidfd;
 	int fd_dir;		/* /proc/PID/fd */
+	struct entry *table;	/* by number */
+	unsigned int n_table;
 	struct process *same;	/* it shares that one's table (CLONE_FILES) */
 	struct process *same_fs;	/* ... working directory (CLONE_FS) */
 };
@@ -42,7 +52,8 @@ struct file {
 	uint32_t mnt_id;
 	uint64_t ino;
 	char *target;		/* what /proc/PID/fd/N says */
-	char *info;		/* text of fdinfo; until its kind's dump() returns */
+	char *info;		/* text of fdinfo; after dump() only when deferred */
+	bool deferred;		/* set by dump(): call late() */
 	const struct file_kind *kind;
 	bool has_stat;
 	struct stat sb;		/* see file_stat() */
@@ -55,7 +66,8 @@ struct file_kind {
 	/* The first match in the table decides. */
 	bool (*match)(const struct file *f);
 	int (*dump)(struct dump *d, struct file *f, struct cr_err *err);
-	/* End of input is reached: all processes have been seen.  May be NULL. */
+	/* All processes have been seen; both may be NULL. */
+	int (*late)(struct dump *d, struct file *f, struct cr_err *err);
 	int (*finish)(struct dump *d, struct cr_err *err);
 };
 
@@ -69,7 +81,9 @@ struct dump {
 	struct process **by_files;	/* in the order of kcmp(KCMP_FILES) */
 	struct process **by_fs;		/* ... of kcmp(KCMP_FS) */
 	unsigned int n_procs;
-	uint32_t last_id;
+	struct file **all;		/* descriptions by id - 1 */
+	uint32_t n_all;
+	struct map tids;		/* threads of the tree, zombies too; to their Task's pid */
 	uint64_t n_descriptors;
 	void *state[MAX_KINDS];		/* see kind_state() */
 };
@@ -83,8 +97,16 @@ void process_free(struct process *p);
 int table_dump(struct dump *d, struct process *p, struct cr_err *err) CR_MUST;
 int fs_dump(struct dump *d, struct process *p, struct cr_err *err) CR_MUST;
 
-/* Give a new description to its kind. */
+/* What descriptor @fd of the process refers to; NULL: it has none. */
+struct file *process_file(const struct process *p, int fd);
+
+/* The process that thread @tid is of, 0 when it is not of the tree. */
+pid_t process_of(const struct dump *d, pid_t tid);
+
+/* Give a new description its id and to its kind. */
 int file_dump(struct dump *d, struct file *f, struct cr_err *err) CR_MUST;
+/* Everything that had to wait for the end of input. */
+int files_finish(struct dump *d, struct cr_err *err) CR_MUST;
 
 /* A descriptor of ours for the description (pidfd_getfd, 5.6). */
 int file_get(const struct file *f, struct cr_err *err) CR_MUST;
@@ -92,6 +114,11 @@ int file_get(const struct file *f, struct cr_err *err) CR_MUST;
 int file_stat(struct file *f, struct cr_err *err) CR_MUST;
 /* Text that follows "NAME:" and blanks on a line of fdinfo, or NULL. */
 const char *file_info(const struct file *f, const char *name);
+/* The same as a number; an error when it is not there. */
+int file_info_number(const struct file *f, const char *name, int base, uint64_t *out,
+		     struct cr_err *err) CR_MUST;
+/* Read f->info again. */
+int file_info_again(struct file *f, struct cr_err *err) CR_MUST;
 bool file_target_is(const struct file *f, const char *prefix);
 
 /* "pid 42: fd 7: KIND (TARGET): WHAT; REMEDY" */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "dump.h"
+#include "proc.h"
 
 int file_get(const struct file *f, struct cr_err *err)
 {
@@ -47,6 +48,28 @@ const char *file_info(const struct file *f, const char *name)
 	return NULL;
 }
 
+int file_info_number(const struct file *f, const char *name, int base, uint64_t *out,
+		     struct cr_err *err)
+{
+	const char *p = file_info(f, name);
+	char *end = NULL;
+
+	*out = p ? strtoull(p, &end, base) : 0;
+	if (!p || end == p)
+		return cr_err_set(err, CR_SYSTEM, "fdinfo has no %s that is understood", name);
+	return 0;
+}
+
+int file_info_again(struct file *f, struct cr_err *err)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "fdinfo/%d", f->fd);
+	free(f->info);
+	f->info = NULL;
+	return cr_proc_read(f->proc->pid, name, &f->info, NULL, err);
+}
+
 bool file_target_is(const struct file *f, const char *prefix)
 {
 	return strncmp(f->target, prefix, strlen(prefix)) == 0;
@@ -71,20 +94,51 @@ void **kind_state(struct dump *d, const struct file_kind *kind)
 	return &d->state[i];
 }
 
+static int add_file(struct dump *d, struct file *f, struct cr_err *err)
+{
+	/* Room grows at each power of two. */
+	if ((d->n_all & (d->n_all - 1)) == 0) {
+		struct file **grown =
+			realloc(d->all, (d->n_all ? d->n_all * 2 : 1) * sizeof(grown[0]));
+
+		if (!grown)
+			return cr_err_sys(err, "out of memory");
+		d->all = grown;
+	}
+	d->all[d->n_all++] = f;
+	f->id = d->n_all;
+	return 0;
+}
+
 int file_dump(struct dump *d, struct file *f, struct cr_err *err)
 {
-	int ret;
+	unsigned int i = 0;
 
-	if (f->target[0] == '/' && file_stat(f, err) < 0)
+	if (add_file(d, f, err) < 0 || (f->target[0] == '/' && file_stat(f, err) < 0))
 		return -1;
-	for (unsigned int i = 0; file_kinds[i]; i++) {
-		if (!file_kinds[i]->match(f))
-			continue;
-		f->kind = file_kinds[i];
-		break;
+	while (!file_kinds[i]->match(f))
+		i++;
+	f->kind = file_kinds[i];
+	if (f->kind->dump(d, f, err) < 0)
+		return -1;
+	if (!f->deferred) {
+		free(f->info);
+		f->info = NULL;
 	}
-	ret = f->kind->dump(d, f, err);
-	free(f->info);
-	f->info = NULL;
-	return ret;
+	return 0;
+}
+
+int files_finish(struct dump *d, struct cr_err *err)
+{
+	for (uint32_t i = 0; i < d->n_all; i++) {
+		struct file *f = d->all[i];
+
+		if (f->deferred && f->kind->late(d, f, err) < 0)
+			return cr_err_wrap(err, "pid %d: fd %d (%s)", (int)f->proc->pid, f->fd,
+					   f->target);
+	}
+	for (unsigned int i = 0; file_kinds[i]; i++)
+		if (file_kinds[i]->finish && file_kinds[i]->finish(d, err) < 0)
+			return -1;
+	return 0;
 }

@@ -5,9 +5,14 @@
 
 #include "dump.h"
 
+extern const struct file_kind kind_epoll;
+extern const struct file_kind kind_eventfd;
 extern const struct file_kind kind_other;
+extern const struct file_kind kind_pidfd;
 extern const struct file_kind kind_pipe;
 extern const struct file_kind kind_reg;
+extern const struct file_kind kind_signalfd;
 extern const struct file_kind kind_socket;
+extern const struct file_kind kind_timerfd;
 
 #endif

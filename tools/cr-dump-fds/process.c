@@ -87,10 +87,30 @@ static int check_threads(struct dump *d, const Cr__Task *task, struct cr_err *er
 	return 0;
 }
 
+static int add_tids(struct dump *d, const Cr__Task *task, struct cr_err *err)
+{
+	void *value = (void *)(uintptr_t)task->pid;
+
+	if (!map_get(&d->tids, task->pid) && map_put(&d->tids, task->pid, value, err) < 0)
+		return -1;
+	for (size_t i = 0; i < task->n_tids; i++)
+		if (task->tids[i] != task->pid && !map_get(&d->tids, task->tids[i]) &&
+		    map_put(&d->tids, task->tids[i], value, err) < 0)
+			return -1;
+	return 0;
+}
+
+pid_t process_of(const struct dump *d, pid_t tid)
+{
+	return (pid_t)(uintptr_t)map_get(&d->tids, (uint64_t)tid);
+}
+
 int process_dump(struct dump *d, const Cr__Task *task, struct cr_err *err)
 {
 	struct process *p;
 
+	if (add_tids(d, task, err) < 0)
+		return -1;
 	if (task->state == CR__TASK_STATE__ZOMBIE)
 		return 0;
 	if (open_process((pid_t)task->pid, &p, err) < 0)
@@ -107,6 +127,26 @@ fail:
 	return -1;
 }
 
+struct file *process_file(const struct process *p, int fd)
+{
+	unsigned int lo = 0, hi;
+
+	while (p->same)
+		p = p->same;
+	hi = p->n_table;
+	while (lo < hi) {
+		unsigned int mid = (lo + hi) / 2;
+
+		if (p->table[mid].fd == fd)
+			return p->table[mid].file;
+		if (p->table[mid].fd < fd)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
 void process_free(struct process *p)
 {
 	if (!p)
@@ -115,5 +155,6 @@ void process_free(struct process *p)
 		close(p->pidfd);
 	if (p->fd_dir >= 0)
 		close(p->fd_dir);
+	free(p->table);
 	free(p);
 }

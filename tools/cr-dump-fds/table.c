@@ -10,27 +10,41 @@
 #include "files.h"
 #include "scan.h"
 
-static int put_table(struct dump *d, const struct process *p, const struct scan *sc,
-		     struct cr_err *err)
+/* The table as it is kept to the end. */
+static int keep_table(struct process *p, const struct scan *sc, struct cr_err *err)
 {
-	Cr__FdTable m = CR__FD_TABLE__INIT;
-	cr_auto_free Cr__Fd *fds = calloc(sc->count + 1, sizeof(*fds));
-	cr_auto_free Cr__Fd **list = calloc(sc->count + 1, sizeof(*list));
-
-	if (!fds || !list)
+	p->table = calloc(sc->count + 1, sizeof(p->table[0]));
+	if (!p->table)
 		return cr_err_sys(err, "out of memory");
 	for (unsigned int i = 0; i < sc->count; i++) {
 		const struct slot *s = &sc->slots[i];
 
+		p->table[i] = (struct entry){ s->fd, s->flags & O_CLOEXEC, s->file };
+	}
+	p->n_table = sc->count;
+	return 0;
+}
+
+static int put_table(struct dump *d, const struct process *p, struct cr_err *err)
+{
+	Cr__FdTable m = CR__FD_TABLE__INIT;
+	cr_auto_free Cr__Fd *fds = calloc(p->n_table + 1, sizeof(*fds));
+	cr_auto_free Cr__Fd **list = calloc(p->n_table + 1, sizeof(*list));
+
+	if (!fds || !list)
+		return cr_err_sys(err, "out of memory");
+	for (unsigned int i = 0; i < p->n_table; i++) {
+		const struct entry *e = &p->table[i];
+
 		cr__fd__init(&fds[i]);
-		fds[i].fd = (uint32_t)s->fd;
-		fds[i].file = s->file->id;
-		fds[i].cloexec = s->flags & O_CLOEXEC;
-		fds[i].target = s->target;
+		fds[i].fd = (uint32_t)e->fd;
+		fds[i].file = e->file->id;
+		fds[i].cloexec = e->cloexec;
+		fds[i].target = e->file->target;
 		list[i] = &fds[i];
 	}
 	m.pid = (uint32_t)p->pid;
-	m.n_fds = sc->count;
+	m.n_fds = p->n_table;
 	m.fds = list;
 	return cr_stage_put(d->st, CR_KIND_FD_TABLE, &m, err);
 }
@@ -70,7 +84,6 @@ static int dump_slots(struct dump *d, struct process *p, const struct scan *sc, 
 			return -1;
 		if (s->file->id)
 			continue;
-		s->file->id = ++d->last_id;
 		if (file_dump(d, s->file, err) < 0)
 			return cr_err_wrap(err, "fd %d (%s)", s->fd, s->target);
 	}
@@ -85,8 +98,8 @@ int table_dump(struct dump *d, struct process *p, struct cr_err *err)
 	if (p->same)
 		return put_same(d, p, err);
 	if (scan_table(p, &sc, err) == 0 && files_find(d->files, p, &sc, err) == 0 &&
-	    dump_slots(d, p, &sc, err) == 0)
-		ret = put_table(d, p, &sc, err);
+	    dump_slots(d, p, &sc, err) == 0 && keep_table(p, &sc, err) == 0)
+		ret = put_table(d, p, err);
 	d->n_descriptors += sc.count;
 	scan_free(&sc);
 	return ret;

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * epoll: its items, from fdinfo.  An item names a number and holds a
+ * description; which one, kcmp(KCMP_EPOLL_TFD, 4.13) tells.
+ */
+#include <inttypes.h>
+#include <linux/kcmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "kinds.h"
+
+struct item {
+	uint32_t fd;
+	uint32_t events;
+	uint64_t data;
+	uint64_t ino;
+	size_t nth;	/* in fdinfo; then among the items with that number */
+};
+
+static bool match(const struct file *f)
+{
+	return file_target_is(f, "anon_inode:[eventpoll]");
+}
+
+static int dump(struct dump *d, struct file *f, struct cr_err *err)
+{
+	(void)d;
+	(void)err;
+	f->deferred = true;
+	return 0;
+}
+
+/* "tfd: 5 events: 19 data: 7ffd00000005  pos:0 ino:61 sdev:7" */
+static int parse_items(const struct file *f, struct item **out, size_t *count, struct cr_err *err)
+{
+	size_t room = 0;
+
+	for (const char *p = f->info; (p = strstr(p, "\ntfd:")); p++) {
+		struct item it = { 0 };
+
+		if (sscanf(p,
+			   "\ntfd: %" SCNu32 " events: %" SCNx32 " data: %" SCNx64
+			   " pos:%*d ino:%" SCNx64,
+			   &it.fd, &it.events, &it.data, &it.ino) != 4)
+			return cr_err_set(err, CR_SYSTEM, "its fdinfo is not understood");
+		if (*count == room) {
+			struct item *grown = realloc(*out, (room + 64) * 2 * sizeof(it));
+
+			if (!grown)
+				return cr_err_sys(err, "out of memory");
+			*out = grown;
+			room = (room + 64) * 2;
+		}
+		it.nth = *count;
+		(*out)[(*count)++] = it;
+	}
+	return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+
+	if (x->fd != y->fd)
+		return x->fd < y->fd ? -1 : 1;
+	return x->nth < y->nth ? -1 : x->nth > y->nth;
+}
+
+/* KCMP_EPOLL_TFD counts items of one number in the order of fdinfo. */
+static void number_items(struct item *items, size_t n)
+{
+	if (n)
+		qsort(items, n, sizeof(items[0]), by_number);
+	for (size_t i = 0; i < n; i++)
+		items[i].nth = i && items[i].fd == items[i - 1].fd ? items[i - 1].nth + 1 : 0;
+}
+
+/* 0: the item holds @target; 1: not; -1: error. */
+static int holds(const struct file *epoll, const struct item *it, const struct file *target,
+		 struct cr_err *err)
+{
+	struct kcmp_epoll_slot slot = { .efd = (uint32_t)epoll->fd,
+					.tfd = it->fd,
+					.toff = (uint32_t)it->nth };
+	long r = syscall(SYS_kcmp, target->proc->pid, epoll->proc->pid, KCMP_EPOLL_TFD, target->fd,
+			 &slot);
+
+	if (r < 0)
+		return cr_err_sys(err, "kcmp of its item %u", it->fd);
+	return r != 0;
+}
+
+/* The number still leads there mostly; then the others with that inode. */
+static int find_target(struct dump *d, const struct file *f, const struct item *it,
+		       struct file **out, struct cr_err *err)
+{
+	struct file *guess = process_file(f->proc, (int)it->fd);
+	int r = guess && guess->ino == it->ino ? holds(f, it, guess, err) : 1;
+
+	*out = guess;
+	for (uint32_t i = 0; r == 1 && i < d->n_all; i++) {
+		*out = d->all[i];
+		if (d->all[i]->ino == it->ino && d->all[i] != guess)
+			r = holds(f, it, d->all[i], err);
+	}
+	if (r == 1)
+		*out = NULL;
+	return r < 0 ? -1 : 0;
+}
+
+static int fill_items(struct dump *d, const struct file *f, const struct item *items, size_t n,
+		      Cr__EpollItem *out, bool *refused, struct cr_err *err)
+{
+	struct file *target;
+	char what[96];
+
+	for (size_t i = 0; i < n; i++) {
+		if (find_target(d, f, &items[i], &target, err) < 0)
+			return -1;
+		cr__epoll_item__init(&out[i]);
+		out[i].fd = items[i].fd;
+		out[i].events = items[i].events;
+		out[i].data = items[i].data;
+		if (target) {
+			out[i].file = target->id;
+			continue;
+		}
+		*refused = true;
+		snprintf(what, sizeof(what),
+			 "watches a file by number %u that no process of the "
+			 "tree has open",
+			 items[i].fd);
+		if (file_refuse(d, f, "epoll", what, "remove the item", err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int late(struct dump *d, struct file *f, struct cr_err *err)
+{
+	Cr__Epoll m = CR__EPOLL__INIT;
+	cr_auto_free struct item *items = NULL;
+	cr_auto_free Cr__EpollItem *out = NULL;
+	cr_auto_free Cr__EpollItem **list = NULL;
+	bool refused = false;
+	size_t n = 0;
+
+	if (parse_items(f, &items, &n, err) < 0)
+		return -1;
+	number_items(items, n);
+	out = calloc(n + 1, sizeof(*out));
+	list = calloc(n + 1, sizeof(*list));
+	if (!out || !list)
+		return cr_err_sys(err, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		list[i] = &out[i];
+	if (fill_items(d, f, items, n, out, &refused, err) < 0)
+		return -1;
+	m.id = f->id;
+	m.open_flags = f->flags;
+	m.n_items = n;
+	m.items = list;
+	return refused ? 0 : cr_stage_put(d->st, CR_KIND_EPOLL, &m, err);
+}
+
+const struct file_kind kind_epoll = {
+	.name = "epoll",
+	.match = match,
+	.dump = dump,
+	.late = late,
+};
