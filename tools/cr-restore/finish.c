@@ -186,6 +186,11 @@ int finish_wait(struct restore *r, struct cr_err *err)
 	return 0;
 }
 
+static int died(uint32_t tid, struct cr_err *err)
+{
+	return cr_err_set(err, CR_SYSTEM, "thread %u: it died while it was being restored", tid);
+}
+
 static int seize_all(struct finish *f, struct cr_err *err)
 {
 	for (unsigned int i = 0; i < f->r->img.n_tasks; i++) {
@@ -195,14 +200,18 @@ static int seize_all(struct finish *f, struct cr_err *err)
 		for (unsigned int n = 0; n < t->n_threads; n++) {
 			struct cr_tracee *th = &f->threads[f->count++];
 
-			if (cr_tracee_seize(th, pid, (pid_t)t->task->tids[n], err))
-				return cr_err_wrap(err, "thread %u", t->task->tids[n]);
+			int ret = cr_tracee_seize(th, pid, (pid_t)t->task->tids[n], err);
+
+			if (ret)
+				return ret < 0 ? -1 : died(t->task->tids[n], err);
 			cr_fault("restore-seize");
 		}
 	}
 	for (unsigned int i = 0; i < f->count; i++) {
-		if (cr_tracee_wait_stop(&f->threads[i], err))
-			return cr_err_wrap(err, "thread %d", (int)f->threads[i].tid);
+		int ret = cr_tracee_wait_stop(&f->threads[i], err);
+
+		if (ret)
+			return ret < 0 ? -1 : died((uint32_t)f->threads[i].tid, err);
 		/* From now on it dies with us. */
 		if (cr_tracee_exitkill(&f->threads[i], true, err) < 0)
 			return -1;
