@@ -84,8 +84,9 @@ static enum holder held_by(pid_t id, char *who, size_t size)
 	if (syscall(SYS_tkill, id, 0) < 0 && errno == ESRCH) {
 		if (kill(-id, 0) < 0 && errno == ESRCH)
 			return HOLDER_NONE;
-		snprintf(who, size, "a process group or session");
-		return HOLDER_LIVES;
+		/* Of zombies, perhaps, like those of a tree that has just died. */
+		snprintf(who, size, "a process group");
+		return HOLDER_ZOMBIE;
 	}
 	if (cr_proc_stat(id, &st, &ignored) < 0)
 		return HOLDER_NONE;
