@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+#
+# A program of t/targets under test: started in a directory of its own, asked
+# to verify itself after what was done to it.  See t/targets/target.h.
+package CRTarget;
+
+use strict;
+use warnings;
+use Exporter qw(import);
+use CRTest ();
+use Test::More;
+
+our @EXPORT = qw(survives verifies_alone group_survives);
+
+# Every target in every form that is tested: group, title, name, options.
+our @ALL = (
+	[tree => 'tree', 'tree'],
+	[tree => 'zombies', 'zombies'],
+	[tree => 'zombie leaders', 'zombies', args => ['leaders']],
+	[tree => 'stopped children', 'stopped'],
+	[threads => 'threads', 'threads'],
+	[threads => 'registers', 'regs'],
+	[threads => 'vdso, rseq, robust lists', 'vdso'],
+	[memory => 'private memory', 'mem'],
+	[memory => 'guard pages', 'guard'],
+	[memory => 'file mappings', 'filemap'],
+	[memory => 'shared memory', 'shmem'],
+	[signals => 'signal handlers', 'sigact'],
+	[signals => 'queued signals', 'sigqueue'],
+	[calls => 'interrupted calls', 'calls'],
+	[files => 'files', 'files'],
+	[files => 'pipes', 'pipes'],
+	[ident => 'identity', 'ident'],
+	[ident => 'identity in a chroot', 'ident', args => ['chroot'], root => 'newroot'],
+	[ident => 'credentials of root', 'creds'],
+	[ident => 'credentials of nobody', 'creds', args => ['nobody']],
+	[ident => 'credentials with some capabilities', 'creds', args => ['caps']],
+);
+
+BEGIN { CRTest->export_to_level(0, "CRTest") }
+
+# Options: args, env, setup (in the child, before exec), cmd (instead of the
+# target's own program), root (the directory it makes its root, in its own).
+sub start {
+	my ($class, $name, %o) = @_;
+	my $dir = tmpdir();
+	my $cmd = $o{cmd} || ["$CRTest::BUILD/t/$name", @{ $o{args} || [] }];
+
+	chmod 0777, $dir;
+	# For users that may not create files: what they write to exists.
+	CRTest::spew("$dir/log", '', 0666);
+	my $self = bless { name => $o{title} // $name, dir => $dir,
+		signs => $o{root} ? "$dir/$o{root}" : $dir, img => tmpdir(), seen => 0 }, $class;
+	$self->{pid} = background($cmd, session => 1, dir => $dir, out => "$dir/log",
+		err => "$dir/log", env => $o{env}, setup => $o{setup});
+	return $self;
+}
+
+# What it has written since the last time.
+sub log {
+	my ($self) = @_;
+	my $text = CRTest::slurp("$self->{dir}/log", 1) // '';
+	my $new = substr($text, $self->{seen});
+
+	$self->{seen} = length $text;
+	return $new;
+}
+
+sub ready {
+	my ($self, $seconds) = @_;
+	my $pid = $self->{pid};
+
+	wait_for($seconds // 30, sub { -e "$self->{signs}/ready" || !alive($pid) });
+	return 1 if -e "$self->{signs}/ready" && alive($pid);
+	fail("$self->{name}: gets ready");
+	diag(describe(status_of($pid)), "\n", $self->log);
+	return 0;
+}
+
+# Ask it to verify itself and wait for its end, or the end of the process that
+# stands for it (cr-restore in the foreground).
+sub verify {
+	my ($self, $what, %o) = @_;
+
+	touch("$self->{signs}/verify");
+	my $status = finish($o{pid} // $self->{pid}, $o{timeout} // 60);
+	my $ok = is(describe($status), 'exit ' . ($o{exit} // 0), "$self->{name}: $what");
+	my $text = $self->log;
+	diag($text) unless $ok;
+	unlink "$self->{signs}/verify";
+	return $ok;
+}
+
+sub checkpoint {
+	my ($self, @options) = @_;
+
+	return exits(0, [tool('cr-checkpoint'), '-t', $self->{pid}, '-D', $self->{img}, @options],
+		"$self->{name}: cr-checkpoint @options")->{status} == 0;
+}
+
+# After a checkpoint that kills: the root is for its parent to reap, all other
+# pids of the tree are free.
+sub gone {
+	my ($self, @pids) = @_;
+	my $status = finish($self->{pid}, 5);
+
+	is(describe($status), 'killed by signal 9', "$self->{name}: the root is killed");
+	my @left = grep { -e "/proc/$_" } @pids;
+	is("@left", '', "$self->{name}: the other pids are free");
+}
+
+sub restore_detached {
+	my ($self, @options) = @_;
+
+	return exits(0, [tool('cr-restore'), '-d', '-D', $self->{img}, @options],
+		"$self->{name}: cr-restore -d")->{status} == 0;
+}
+
+# In the foreground; returns the pid of cr-restore once the tree runs.
+sub restore {
+	my ($self, @options) = @_;
+	my $dir = tmpdir();
+	my $pid = background([tool('cr-restore'), '-D', $self->{img}, '--pidfile', "$dir/pid",
+		@options], out => "$dir/out", err => "$dir/err");
+
+	wait_for(30, sub { -s "$dir/pid" || !alive($pid) });
+	ok(-s "$dir/pid", "$self->{name}: cr-restore") or
+		diag(describe(status_of($pid)), ' ', CRTest::slurp("$dir/err"));
+	return $pid;
+}
+
+# The target verifies itself when nothing was done to it, and notices when its
+# state is spoiled.
+sub verifies_alone {
+	my ($title, $name, %o) = @_;
+	my $t = CRTarget->start($name, title => $title, %o);
+
+	$t->verify('alone') if $t->ready;
+	$t = CRTarget->start($name, title => $title, %o, env => { %{ $o{env} || {} }, T_SPOIL => 1 });
+	$t->verify('notices that it was spoiled', exit => 1) if $t->ready;
+}
+
+# Left running; killed and restored; restored once more from the same image.
+sub survives {
+	my ($title, $name, %o) = @_;
+	my @options = @{ $o{options} || [] };
+
+	subtest "$title left running" => sub {
+		my $t = CRTarget->start($name, %o);
+		return unless $t->ready;
+		$t->checkpoint('-R', @options);
+		$t->verify('verifies itself', timeout => $o{timeout});
+	};
+	subtest "$title killed and restored twice" => sub {
+		my $t = CRTarget->start($name, %o);
+		return unless $t->ready;
+		my @pids = CRTest::descendants($t->{pid});
+		$t->checkpoint(@options) or return;
+		$t->gone(@pids);
+		my $pid = $t->restore or return;
+		$t->verify('verifies itself after the first restore', pid => $pid,
+			timeout => $o{timeout}) or return;
+		$t->restore_detached or return;
+		$t->verify('verifies itself after the second restore', timeout => $o{timeout});
+	};
+}
+
+sub group_survives {
+	my ($group) = @_;
+
+	for (grep { $_->[0] eq $group } @ALL) {
+		my (undef, @target) = @$_;
+		survives(@target);
+	}
+}
+
+1;
