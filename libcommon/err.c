@@ -49,6 +49,7 @@ int cr_err_set(struct cr_err *err, enum cr_class class, const char *fmt, ...)
 
 	err->class = class;
 	err->errnum = 0;
+	err->told = false;
 	va_start(ap, fmt);
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
@@ -63,6 +64,7 @@ int cr_err_sys(struct cr_err *err, const char *fmt, ...)
 
 	err->class = CR_SYSTEM;
 	err->errnum = saved;
+	err->told = false;
 	va_start(ap, fmt);
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
@@ -88,6 +90,9 @@ int cr_err_wrap(struct cr_err *err, const char *fmt, ...)
 
 int cr_err_report(const struct cr_err *err)
 {
-	cr_msg("%s", err->msg);
+	if (err->told)
+		cr_debug("%s", err->msg);
+	else
+		cr_msg("%s", err->msg);
 	return err->class == CR_OK ? CR_SYSTEM : (int)err->class;
 }

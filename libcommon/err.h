@@ -10,6 +10,8 @@
 #ifndef CR_ERR_H
 #define CR_ERR_H
 
+#include <stdbool.h>
+
 enum cr_class {
 	CR_OK = 0,
 	CR_REFUSED = 1,		/* the target or the host has something unsupported */
@@ -21,6 +23,7 @@ enum cr_class {
 struct cr_err {
 	enum cr_class class;
 	int errnum;		/* 0 when no system call is to blame */
+	bool told;		/* somebody else has said it: report only after -v */
 	char msg[480];
 };
 
@@ -34,7 +37,7 @@ int cr_err_sys(struct cr_err *err, const char *fmt, ...) CR_PRINTF(2, 3);
 /* Put "context: " before the message; returns -1. */
 int cr_err_wrap(struct cr_err *err, const char *fmt, ...) CR_PRINTF(2, 3);
 
-/* Print "PROG: msg" on stderr and return the exit status. */
+/* Print "PROG: msg" on stderr, unless .told, and return the exit status. */
 int cr_err_report(const struct cr_err *err);
 
 #endif

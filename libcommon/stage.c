@@ -167,8 +167,10 @@ static int loop(struct cr_stage *st, struct cr_err *err)
 		if (st->out && cr_reader_would_block(st->in) && cr_writer_flush(st->out, err) < 0)
 			return -1;
 		got = cr_reader_next(st->in, &rec, err);
-		if (got < 0)
+		if (got < 0) {
+			err->told = cr_reader_met_failure(st->in);
 			return -1;
+		}
 		cr_fault("stage-record");
 		if (handle(st, &rec, err) < 0)
 			return -1;
@@ -215,10 +217,13 @@ int cr_stage_run(const struct cr_stage_ops *ops, void *ctx)
 	int ret;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (run(&st, &err) < 0)
+	if (run(&st, &err) < 0) {
 		ret = cr_err_report(&err);
-	else
+		if (st.out)
+			cr_writer_fail(st.out, &err);
+	} else {
 		ret = st.refused ? CR_REFUSED : 0;
+	}
 	if (ret == 0 || ret == CR_REFUSED) {
 		if (st.pipe_out)
 			cr_stage_linger(STDOUT_FILENO);

@@ -10,7 +10,6 @@
 #include "clean.h"
 #include "crc32c.h"
 #include "schemas.h"
-#include "show.h"
 
 #define HEAD sizeof(struct cr_record_head)
 #define BUF_START (64u << 10)
@@ -29,6 +28,7 @@ struct cr_reader {
 	uint64_t offset;	/* in the stream, of buf[pos] */
 	uint32_t checksum;
 	bool ended;
+	bool failed;	/* a Failure was read */
 };
 
 int cr_reader_open(int fd, const char *name, struct cr_reader **out, struct cr_err *err)
@@ -93,6 +93,11 @@ static int fill(struct cr_reader *r, size_t need, struct cr_err *err)
 	return 1;
 }
 
+bool cr_reader_met_failure(const struct cr_reader *r)
+{
+	return r->failed;
+}
+
 bool cr_reader_would_block(const struct cr_reader *r)
 {
 	struct cr_record_head head;
@@ -145,10 +150,32 @@ static int check_end(struct cr_reader *r, const struct cr_record *rec, struct cr
 	return 0;
 }
 
+/* What a stage before us could not do is what we report and exit with. */
+static int take_failure(struct cr_reader *r, const struct cr_record *rec, struct cr_err *err)
+{
+	Cr__Failure *f = cr_record_unpack(rec, err);
+
+	if (!f)
+		return -1;
+	cr_err_set(err, CR_BAD_INPUT, "%s: %s", f->tool, f->message);
+	for (char *p = err->msg; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	if (f->status == CR_REFUSED || f->status == CR_SYSTEM)
+		err->class = f->status;
+	cr_record_free_msg(f);
+	r->failed = true;
+	return -1;
+}
+
 static int check_record(struct cr_reader *r, struct cr_record *rec, struct cr_err *err)
 {
 	char what[96];
 
+	if (rec->kind == CR_KIND_FAILURE) {
+		rec->info = cr_kind_by_number(rec->kind);
+		return take_failure(r, rec, err);
+	}
 	if (r->index == 0 && rec->kind != CR_KIND_HEADER)
 		return bad(r, err, "the first record is not a Header");
 	if (r->index > 0 && rec->kind == CR_KIND_HEADER)
@@ -227,154 +254,4 @@ void cr_record_free_msg(void *msg)
 {
 	if (msg)
 		protobuf_c_message_free_unpacked(msg, NULL);
-}
-
-struct cr_writer {
-	int fd;
-	FILE *text;	/* instead of fd */
-	const char *name;
-	uint8_t *buf;
-	size_t size;
-	size_t fill;
-	uint64_t count;
-	uint32_t checksum;
-};
-
-static int writer_new(struct cr_writer **out, struct cr_err *err)
-{
-	*out = calloc(1, sizeof(**out));
-	if (!*out)
-		return cr_err_sys(err, "out of memory");
-	(*out)->fd = -1;
-	return 0;
-}
-
-int cr_writer_open_text(FILE *file, struct cr_writer **out, struct cr_err *err)
-{
-	if (writer_new(out, err) < 0)
-		return -1;
-	(*out)->text = file;
-	return 0;
-}
-
-/* Room for @len more bytes at the end of the buffer. */
-static int reserve(struct cr_writer *w, size_t len, struct cr_err *err)
-{
-	size_t size = w->size;
-	uint8_t *grown;
-
-	if (w->fill + len > BUF_START * 4 && w->fill > 0 && cr_writer_flush(w, err) < 0)
-		return -1;
-	while (size < w->fill + len)
-		size = size ? size * 2 : BUF_START;
-	if (size == w->size)
-		return 0;
-	grown = realloc(w->buf, size);
-	if (!grown)
-		return cr_err_sys(err, "out of memory");
-	w->buf = grown;
-	w->size = size;
-	return 0;
-}
-
-int cr_writer_open(int fd, const char *name, struct cr_writer **out, struct cr_err *err)
-{
-	struct cr_writer *w;
-
-	if (writer_new(&w, err) < 0)
-		return -1;
-	w->fd = fd;
-	w->name = name;
-	*out = w;
-	if (reserve(w, BUF_START, err) < 0) {
-		free(w);
-		*out = NULL;
-		return -1;
-	}
-	w->fill = sizeof(CR_STREAM_MAGIC) - 1;
-	memcpy(w->buf, CR_STREAM_MAGIC, w->fill);
-	return 0;
-}
-
-static void seal(struct cr_writer *w, uint8_t *at, struct cr_record_head head)
-{
-	head.crc = cr_crc32c(cr_crc32c(0, &head, 8), at + HEAD, head.length);
-	memcpy(at, &head, HEAD);
-	w->checksum = cr_crc32c(w->checksum, &head.crc, 4);
-	w->fill += HEAD + head.length;
-	w->count++;
-}
-
-int cr_writer_put(struct cr_writer *w, enum cr_kind kind, const void *msg, struct cr_err *err)
-{
-	const struct cr_kind_info *info = cr_kind_by_number(kind);
-	size_t len;
-
-	if (w->text)
-		return cr_show(w->text, CR_SHOW_TEXT, info, msg, err);
-	len = protobuf_c_message_get_packed_size(msg);
-	if (len > CR_RECORD_MAX)
-		return cr_err_set(err, CR_REFUSED, "a %s record would be longer than %u bytes",
-				  info->name, CR_RECORD_MAX);
-	if (reserve(w, HEAD + len, err) < 0)
-		return -1;
-	protobuf_c_message_pack(msg, w->buf + w->fill + HEAD);
-	seal(w, w->buf + w->fill,
-	     (struct cr_record_head){ .length = (uint32_t)len,
-				      .kind = (uint16_t)kind,
-				      .flags = info->optional ? CR_RECORD_OPTIONAL : 0 });
-	return 0;
-}
-
-int cr_writer_copy(struct cr_writer *w, const struct cr_record *rec, struct cr_err *err)
-{
-	if (w->text)
-		return 0;
-	if (reserve(w, HEAD + rec->length, err) < 0)
-		return -1;
-	memcpy(w->buf + w->fill + HEAD, rec->data, rec->length);
-	seal(w, w->buf + w->fill,
-	     (struct cr_record_head){
-		     .length = rec->length, .kind = rec->kind, .flags = rec->flags });
-	return 0;
-}
-
-int cr_writer_end(struct cr_writer *w, struct cr_err *err)
-{
-	Cr__End end = CR__END__INIT;
-
-	if (!w->text) {
-		end.count = w->count;
-		end.checksum = w->checksum;
-		if (cr_writer_put(w, CR_KIND_END, &end, err) < 0)
-			return -1;
-	}
-	return cr_writer_flush(w, err);
-}
-
-int cr_writer_flush(struct cr_writer *w, struct cr_err *err)
-{
-	size_t done = 0;
-
-	if (w->text)
-		return fflush(w->text) ? cr_err_sys(err, "unable to write to stdout") : 0;
-	while (done < w->fill) {
-		ssize_t n = write(w->fd, w->buf + done, w->fill - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return cr_err_sys(err, "unable to write %s", w->name);
-		done += (size_t)n;
-	}
-	w->fill = 0;
-	return 0;
-}
-
-void cr_writer_free(struct cr_writer *w)
-{
-	if (!w)
-		return;
-	free(w->buf);
-	free(w);
 }

@@ -7,7 +7,9 @@
  * message that the kind names (kinds.inc, made from schemas/).  The first is
  * a Header, the last an End with the count of the records before it and the
  * CRC-32C over their header CRCs.  End of file before End is an error, and so
- * is a kind that the reader does not know, unless CR_RECORD_OPTIONAL is set.
+ * is a kind that the reader does not know, unless CR_RECORD_OPTIONAL is set.  A
+ * stage that fails ends its stream with a Failure instead, also in place of the
+ * Header: reading it is an error of the class that it names.
  *
  * Reading: cr_reader_open(), cr_reader_next() until it returns 0,
  * cr_reader_free().  A record's payload belongs to the reader and is valid
@@ -77,6 +79,8 @@ struct cr_writer;
 int cr_reader_open(int fd, const char *name, struct cr_reader **out, struct cr_err *err) CR_MUST;
 /* 1: *rec is filled, End too; 0: nothing after End; -1: error. */
 int cr_reader_next(struct cr_reader *r, struct cr_record *rec, struct cr_err *err) CR_MUST;
+/* Was the error a Failure record in the stream? */
+bool cr_reader_met_failure(const struct cr_reader *r);
 /* Would cr_reader_next() have to wait for input? */
 bool cr_reader_would_block(const struct cr_reader *r);
 void cr_reader_free(struct cr_reader *r);
@@ -92,6 +96,8 @@ int cr_writer_put(struct cr_writer *w, enum cr_kind kind, const void *msg,
 		  struct cr_err *err) CR_MUST;
 int cr_writer_copy(struct cr_writer *w, const struct cr_record *rec, struct cr_err *err) CR_MUST;
 int cr_writer_end(struct cr_writer *w, struct cr_err *err) CR_MUST;
+/* Say with a Failure record, if that is still possible, why nothing follows. */
+void cr_writer_fail(struct cr_writer *w, const struct cr_err *why);
 int cr_writer_flush(struct cr_writer *w, struct cr_err *err) CR_MUST;
 void cr_writer_free(struct cr_writer *w);
 

@@ -183,8 +183,11 @@ int main(int argc, char **argv)
 	if (first < argc)
 		return hold_while(argv + first);
 	ret = run(&srv, &w, how, &err);
-	if (ret < 0)
+	if (ret < 0) {
 		ret = cr_err_report(&err);
+		if (w)
+			cr_writer_fail(w, &err);
+	}
 	cr_writer_free(w);
 	server_free(srv);
 	return ret;
