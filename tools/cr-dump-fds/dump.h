@@ -54,6 +54,7 @@ struct file {
 	char *target;		/* what /proc/PID/fd/N says */
 	char *info;		/* text of fdinfo; after dump() only when deferred */
 	bool deferred;		/* set by dump(): call late() */
+	bool owner_seen;	/* set by dump(): no need to look */
 	const struct file_kind *kind;
 	bool has_stat;
 	struct stat sb;		/* see file_stat() */
@@ -85,6 +86,7 @@ struct dump {
 	uint32_t n_all;
 	struct map tids;		/* threads of the tree, zombies too; to their Task's pid */
 	uint64_t n_descriptors;
+	struct owner *owners;		/* see owner.h */
 	void *state[MAX_KINDS];		/* see kind_state() */
 };
 

@@ -8,7 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "clean.h"
 #include "dump.h"
+#include "owner.h"
 #include "proc.h"
 
 int file_get(const struct file *f, struct cr_err *err)
@@ -110,6 +112,16 @@ static int add_file(struct dump *d, struct file *f, struct cr_err *err)
 	return 0;
 }
 
+static int look_at_owner(struct dump *d, struct file *f, struct cr_err *err)
+{
+	cr_auto_fd int fd = -1;
+
+	if (f->flags & O_PATH)
+		return 0;
+	fd = file_get(f, err);
+	return fd < 0 ? -1 : owner_look(d, f, fd, err);
+}
+
 int file_dump(struct dump *d, struct file *f, struct cr_err *err)
 {
 	unsigned int i = 0;
@@ -119,7 +131,7 @@ int file_dump(struct dump *d, struct file *f, struct cr_err *err)
 	while (!file_kinds[i]->match(f))
 		i++;
 	f->kind = file_kinds[i];
-	if (f->kind->dump(d, f, err) < 0)
+	if (f->kind->dump(d, f, err) < 0 || (!f->owner_seen && look_at_owner(d, f, err) < 0))
 		return -1;
 	if (!f->deferred) {
 		free(f->info);
@@ -137,6 +149,8 @@ int files_finish(struct dump *d, struct cr_err *err)
 			return cr_err_wrap(err, "pid %d: fd %d (%s)", (int)f->proc->pid, f->fd,
 					   f->target);
 	}
+	if (owners_finish(d, err) < 0)
+		return -1;
 	for (unsigned int i = 0; file_kinds[i]; i++)
 		if (file_kinds[i]->finish && file_kinds[i]->finish(d, err) < 0)
 			return -1;

@@ -8,6 +8,7 @@
 #include "fileref.h"
 #include "kinds.h"
 #include "natures.h"
+#include "owner.h"
 
 /* null, zero, full, random, urandom */
 static bool stateless_device(const struct stat *sb)
@@ -39,6 +40,9 @@ static int dump(struct dump *d, struct file *f, struct cr_err *err)
 	int ret;
 
 	if (fd < 0)
+		return -1;
+	f->owner_seen = true;
+	if (!(f->flags & O_PATH) && owner_look(d, f, fd, err) < 0)
 		return -1;
 	ret = cr_fileref_fill(fd, f->target, false, &ref, err);
 	if (ret == 1) {

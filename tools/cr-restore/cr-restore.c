@@ -28,6 +28,7 @@
 #include "mem.h"
 #include "msg.h"
 #include "opt.h"
+#include "owner.h"
 #include "restore.h"
 #include "shmem.h"
 #include "watcher.h"
@@ -148,7 +149,8 @@ static int build(pid_t *root, struct cr_err *err)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return cr_err_sys(err, "PR_SET_CHILD_SUBREAPER");
 	*root = task_spawn(&r, &r.img.tasks[0], err);
-	if (*root < 0 || finish_wait(&r, err) < 0)
+	if (*root < 0 || files_open_of_tree(&r, err) < 0 || finish_wait(&r, err) < 0 ||
+	    owners_restore(&r, err) < 0)
 		return -1;
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	return finish_release(&r, err);

@@ -5,7 +5,12 @@
 
 #include "file.h"
 
-extern const struct file_ops reg_ops; /* reg.c */
-extern const struct file_ops pipe_ops; /* pipe.c */
+extern const struct file_ops epoll_ops;
+extern const struct file_ops eventfd_ops;
+extern const struct file_ops pidfd_ops;
+extern const struct file_ops pipe_ops;
+extern const struct file_ops reg_ops;
+extern const struct file_ops signalfd_ops;
+extern const struct file_ops timerfd_ops;
 
 #endif

@@ -3,18 +3,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "file-kinds.h"
+#include "image.h"
 #include "restore.h"
 
 static const struct file_ops *const table[] = {
-	&reg_ops,
-	&pipe_ops,
+	&reg_ops, &pipe_ops, &eventfd_ops, &timerfd_ops, &signalfd_ops, &epoll_ops, &pidfd_ops,
 };
 
 const struct file_ops *file_ops_of(unsigned int kind)
@@ -28,6 +31,28 @@ const struct file_ops *file_ops_of(unsigned int kind)
 		filled = true;
 	}
 	return kind < 256 ? by_kind[kind] : NULL;
+}
+
+/* Whatever another process's description needs is opened for all. */
+int file_share_used(struct image *img, struct cr_err *err)
+{
+	for (unsigned int i = 0; i < img->n_files; i++) {
+		const struct file_image *f = &img->files[i];
+		const struct file_ops *ops = file_ops_of(f->kind);
+		uint32_t id;
+
+		for (size_t n = 0; ops->uses && (id = ops->uses(f->msg, n)); n++) {
+			struct file_image *used = image_file(img, id);
+
+			if (!used)
+				return cr_err_set(err, CR_BAD_INPUT,
+						  "%s: description %u, which %u needs, is missing",
+						  CR_MANIFEST, id, f->id);
+			if (used->first_user != f->first_user)
+				used->shared = true;
+		}
+	}
+	return 0;
 }
 
 struct object {
@@ -117,20 +142,95 @@ static int open_one(struct restore *r, struct file_image *f, struct cr_err *err)
 	return 0;
 }
 
+static int open_stashed(struct restore *r, struct file_image *f, struct cr_err *err)
+{
+	if (open_one(r, f, err) < 0)
+		return -1;
+	f->fd = file_stash(r, f->fd, err);
+	return f->fd < 0 ? -1 : 0;
+}
+
+/* Room for the numbers of descriptions that are opened after the fork. */
+static int share_tree_fds(struct restore *r, struct cr_err *err)
+{
+	size_t size = (r->img.n_files + 1) * sizeof(*r->tree_fds);
+
+	r->tree_fds = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (r->tree_fds == MAP_FAILED)
+		return cr_err_sys(err, "unable to map shared memory");
+	r->own_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (r->own_pidfd < 0)
+		return cr_err_sys(err, "pidfd_open");
+	r->own_pidfd = file_stash(r, r->own_pidfd, err);
+	return r->own_pidfd < 0 ? -1 : 0;
+}
+
+static bool is_of_tree(const struct file_image *f)
+{
+	return f->shared && file_ops_of(f->kind)->of_tree;
+}
+
 int files_open_shared(struct restore *r, struct cr_err *err)
 {
 	for (unsigned int i = 0; i < r->img.n_files; i++) {
 		struct file_image *f = &r->img.files[i];
 
-		if (!f->shared)
-			continue;
-		if (open_one(r, f, err) < 0)
+		if (is_of_tree(f)) {
+			if (!r->tree_fds && share_tree_fds(r, err) < 0)
+				return -1;
+		} else if (f->shared && open_stashed(r, f, err) < 0) {
 			return -1;
-		f->fd = file_stash(r, f->fd, err);
-		if (f->fd < 0)
-			return -1;
+		}
 	}
 	return 0;
+}
+
+/* Until @word has @value; -1 when the restore has failed. */
+static int await(struct restore *r, uint32_t *word, uint32_t value)
+{
+	uint32_t seen;
+
+	while ((seen = __atomic_load_n(word, __ATOMIC_ACQUIRE)) < value) {
+		struct timespec ts = { 0, 20000000 };
+
+		if (__atomic_load_n(&r->shared->failed, __ATOMIC_ACQUIRE))
+			return -1;
+		syscall(SYS_futex, word, FUTEX_WAIT, seen, &ts, NULL, 0);
+	}
+	return 0;
+}
+
+int files_open_of_tree(struct restore *r, struct cr_err *err)
+{
+	if (!r->tree_fds)
+		return 0;
+	/* Who has failed says why: finish_wait() finds it. */
+	if (await(r, &r->shared->grouped, r->img.n_tasks) < 0)
+		return 0;
+	for (unsigned int i = 0; i < r->img.n_files; i++) {
+		struct file_image *f = &r->img.files[i];
+
+		if (is_of_tree(f) && open_stashed(r, f, err) < 0)
+			return -1;
+		r->tree_fds[i] = f->fd;
+	}
+	__atomic_store_n(&r->shared->opened, 1, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &r->shared->opened, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+	return 0;
+}
+
+/* In a task's process: take what the restorer has opened meanwhile. */
+static int fetch(struct restore *r, struct file_image *f, struct cr_err *err)
+{
+	int fd;
+
+	if (await(r, &r->shared->opened, 1) < 0)
+		_exit(CR_AGENT_FAILED);
+	fd = (int)syscall(SYS_pidfd_getfd, r->own_pidfd, r->tree_fds[f - r->img.files], 0);
+	if (fd < 0)
+		return cr_err_sys(err, "pidfd_getfd");
+	f->fd = file_stash(r, fd, err);
+	return f->fd < 0 ? -1 : 0;
 }
 
 static int by_number(const void *a, const void *b)
@@ -161,8 +261,11 @@ static int place_all(struct restore *r, const struct task_image *t, Cr__Fd **fds
 {
 	for (size_t n = 0; n < t->fds->n_fds; n++) {
 		struct file_image *f = image_file(&r->img, fds[n]->file);
-		bool opened = f->fd < 0;
+		bool opened;
 
+		if (f->fd < 0 && is_of_tree(f) && fetch(r, f, err) < 0)
+			return cr_err_wrap(err, "fd %u", fds[n]->fd);
+		opened = f->fd < 0;
 		/* All numbers below are taken or stay free: the lowest free one
 		 * is never beyond the one that is wanted. */
 		if (opened && open_one(r, f, err) < 0)

@@ -34,7 +34,12 @@ struct file_ops {
 	/* Descriptions with the same object (a pipe's ends) are opened in one
 	 * place: shared as soon as one of them is.  NULL or 0: none. */
 	uint64_t (*object)(const void *msg);
-	/* 0, also after refuse(); -1 on an error. */
+	/* ->open() needs the processes of the tree: all of them exist then. */
+	bool of_tree;
+	/* Id of the @n-th other description that ->late() needs in its process,
+	 * 0 after the last.  May be NULL. */
+	uint32_t (*uses)(const void *msg, size_t n);
+	/* 0, also after refuse(); -1 on an error.  May be NULL. */
 	int (*check)(struct restore *r, const void *msg, struct cr_err *err);
 	int (*open)(struct restore *r, const void *msg, struct cr_err *err);
 	/* @fd: a number of the description in this process. */
@@ -44,13 +49,16 @@ struct file_ops {
 
 const struct file_ops *file_ops_of(unsigned int kind);
 
-/* Mark what must be opened by the restorer because of ->object. */
+/* Mark what must be opened by the restorer because of ->uses and ->object. */
+int file_share_used(struct image *img, struct cr_err *err) CR_MUST;
 int file_share_objects(struct image *img, struct cr_err *err) CR_MUST;
 
 int files_check(struct restore *r, struct cr_err *err) CR_MUST;
 
-/* In the restorer: open what is shared. */
+/* In the restorer, before and after the processes are made: open what is
+ * shared. */
 int files_open_shared(struct restore *r, struct cr_err *err) CR_MUST;
+int files_open_of_tree(struct restore *r, struct cr_err *err) CR_MUST;
 
 /* In a task's process: make its descriptor table, and only it. */
 int files_restore(struct restore *r, const struct task_image *t, struct cr_err *err) CR_MUST;

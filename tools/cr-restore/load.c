@@ -349,7 +349,7 @@ static int link_files(struct image *img, struct cr_err *err)
 				f->shared = true;
 		}
 	}
-	return file_share_objects(img, err);
+	return file_share_used(img, err) < 0 ? -1 : file_share_objects(img, err);
 }
 
 int image_load(int dirfd, const char *dir, struct image *img, struct cr_err *err)

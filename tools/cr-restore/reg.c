@@ -8,8 +8,9 @@
 #include "ref.h"
 #include "restore.h"
 
-/* Flags that only mean something when a file is opened for the first time. */
-#define ONCE (O_CREAT | O_EXCL | O_TRUNC)
+/* Flags that mean something only when a file is opened for the first time,
+ * and O_ASYNC, which open(2) would set without effect; see owner.h. */
+#define ONCE (O_CREAT | O_EXCL | O_TRUNC | O_ASYNC)
 
 static int reg_check(struct restore *r, const void *msg, struct cr_err *err)
 {

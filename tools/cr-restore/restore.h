@@ -27,6 +27,7 @@ struct shared {
 	uint32_t failed; /* somebody has filled its slot's error */
 	uint32_t grouped; /* processes in their process group */
 	uint32_t committed; /* the tree lives without us */
+	uint32_t opened; /* shared descriptions of the tree are there */
 };
 
 #define SHARED_PAGE 4096
@@ -59,6 +60,8 @@ struct restore {
 	unsigned int refused; /* what refuse() has named */
 	uint8_t *shared_mem;
 	struct shared *shared;
+	int32_t *tree_fds; /* shared: where the restorer opened them, by index of the file */
+	int own_pidfd;
 	struct own_map maps[OWN_MAPS];
 	unsigned int n_maps;
 	struct object_fd *shmems;

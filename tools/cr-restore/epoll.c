@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * epoll: made empty; its items are added when everything has its number.  An
+ * item is added by the number it had, which may since have been closed or
+ * given to another file: then the description stands there for a moment.
+ */
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "file-kinds.h"
+#include "restore.h"
+
+static int epoll_check(struct restore *r, const void *msg, struct cr_err *err)
+{
+	const Cr__Epoll *m = msg;
+
+	for (size_t i = 0; i < m->n_items; i++)
+		if (!image_file(&r->img, m->items[i]->file))
+			return cr_err_set(err, CR_BAD_INPUT,
+					  "epoll %u: item %u: its description is missing", m->id,
+					  m->items[i]->fd);
+	return 0;
+}
+
+static uint32_t epoll_uses(const void *msg, size_t n)
+{
+	const Cr__Epoll *m = msg;
+
+	return n < m->n_items ? m->items[n]->file : 0;
+}
+
+static int epoll_open(struct restore *r, const void *msg, struct cr_err *err)
+{
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	(void)r;
+	(void)msg;
+	return fd < 0 ? cr_err_sys(err, "epoll_create1") : fd;
+}
+
+static int add(int epoll, const Cr__EpollItem *it, struct cr_err *err)
+{
+	struct epoll_event ev = { .events = it->events, .data.u64 = it->data };
+
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, (int)it->fd, &ev) < 0)
+		return cr_err_sys(err, "unable to add item %u to an epoll", it->fd);
+	return 0;
+}
+
+static uint32_t holder_of(const struct task_image *t, uint32_t number)
+{
+	const Cr__FdTable *table = t->fds;
+
+	for (size_t i = 0; i < table->n_fds; i++)
+		if (table->fds[i]->fd == number)
+			return table->fds[i]->file;
+	return 0;
+}
+
+/* Its number is free or another file's: lend it to the description. */
+static int add_by_lent_number(struct restore *r, int epoll, const Cr__EpollItem *it, bool taken,
+			      struct cr_err *err)
+{
+	const struct file_image *f = image_file(&r->img, it->file);
+	int number = (int)it->fd, saved = -1, flags = 0, ret;
+	/* The epoll itself may stand at that number. */
+	int own = fcntl(epoll, F_DUPFD_CLOEXEC, r->fd_base);
+
+	if (own < 0)
+		return cr_err_sys(err, "F_DUPFD_CLOEXEC");
+	if (taken) {
+		flags = fcntl(number, F_GETFD);
+		saved = fcntl(number, F_DUPFD_CLOEXEC, r->fd_base);
+		if (flags < 0 || saved < 0)
+			return cr_err_sys(err, "unable to lend number %d", number);
+	}
+	if (dup3(f->fd, number, O_CLOEXEC) < 0)
+		return cr_err_sys(err, "dup3 to %d", number);
+	ret = add(own, it, err);
+	if (saved >= 0) {
+		if (dup3(saved, number, flags & FD_CLOEXEC ? O_CLOEXEC : 0) < 0 && ret == 0)
+			ret = cr_err_sys(err, "dup3 back to %d", number);
+		close(saved);
+	} else {
+		close(number);
+	}
+	close(own);
+	return ret;
+}
+
+static int epoll_late(struct restore *r, const struct task_image *t, const void *msg, int fd,
+		      struct cr_err *err)
+{
+	const Cr__Epoll *m = msg;
+
+	for (size_t i = 0; i < m->n_items; i++) {
+		const Cr__EpollItem *it = m->items[i];
+		uint32_t holder = holder_of(t, it->fd);
+		int ret;
+
+		if (holder == it->file)
+			ret = add(fd, it, err);
+		else
+			ret = add_by_lent_number(r, fd, it, holder != 0, err);
+		if (ret < 0)
+			return -1;
+	}
+	return 0;
+}
+
+const struct file_ops epoll_ops = {
+	.kind = CR_KIND_EPOLL,
+	.check = epoll_check,
+	.uses = epoll_uses,
+	.open = epoll_open,
+	.late = epoll_late,
+};

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* A process for a moment, whose pid is none of the image's. */
+#ifndef SPARE_H
+#define SPARE_H
+
+#include "restore.h"
+
+/*
+ * A child that waits to be killed.  Returns its pid and in *pidfd (may be
+ * NULL) a descriptor for it; @want: the pid it must have, 0: any.
+ */
+pid_t spare_start(struct restore *r, pid_t want, int *pidfd, struct cr_err *err) CR_MUST;
+/* Kill and reap it. */
+void spare_end(pid_t pid);
+
+#endif
