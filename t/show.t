@@ -4,31 +4,12 @@
 # stable names, kernel names beside numbers; text that is safe on a terminal.
 use strict;
 use warnings;
-use Cwd qw(abs_path);
-use File::Basename qw(dirname);
-use File::Temp qw(tempdir);
-use POSIX qw(setsid);
-use Test::More;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use CRTest;
+use CRImage;
 
-my $top = abs_path(dirname(__FILE__) . '/..');
-my $build = abs_path($ENV{B} // "$top/build");
-$ENV{PATH} = abs_path($ENV{CR_BIN} // "$top/bin") . ":$build/t:$ENV{PATH}";
-my $dir = tempdir(CLEANUP => 1);
-chdir($dir) or die;
-
-sub sh {
-	my ($cmd) = @_;
-	my $out = `{ $cmd
-	} 2>&1`;
-	return ($? & 127 ? 128 + ($? & 127) : $? >> 8, $out);
-}
-
-sub sh_is {
-	my ($cmd, $status, $pattern, $name) = @_;
-	my ($got, $out) = sh($cmd);
-	is($got, $status, "$name: exit $status") or diag($out);
-	like($out, $pattern, $name);
-}
+chdir(tmpdir()) or die;
 
 # Expressions over the list r of the records in a file, in Python.
 my @asked;
@@ -48,12 +29,9 @@ sub py_run {
 	is(shift @lines, $_->[2], $_->[3]) for @all;
 }
 
-for ([ 'pages-1.bulk', 12288 ], [ 'ghost-2.bulk', 100 ]) {
-	open(my $f, '>', $_->[0]) or die;
-	print $f 'x' x $_->[1];
-}
-is((sh("mkstream <$top/t/data/full.txt >manifest.img && cr-imgtool show . >full.json"))[0], 0,
-	'an image directory is shown');
+make_image('full');
+chdir('full') or die;
+sh_is('cr-imgtool show . >full.json', 0, qr/^$/, 'an image directory is shown');
 sh_is('python3 -m json.tool full.json >/dev/null', 0, qr/^$/, 'python3 takes it');
 sh_is('cr-imgtool show - <manifest.img >pipe.json; cmp full.json pipe.json', 0, qr/^$/,
 	'the same from stdin');
@@ -136,21 +114,13 @@ sh_is('{ echo header version=1; yes reg id=1 ref={ path=/x } | head -n 100000; }
 	'a long stream');
 
 # A live pipeline: show is its tail, and nothing is left behind.
-my $pid = fork() // die;
-if (!$pid) {
-	setsid();
-	open(STDIN, '<', '/dev/null');
-	open(STDOUT, '>', '/dev/null');
-	exec('sleep', '1000');
-}
-select(undef, undef, undef, 0.1);
+my $pid = background(['sleep', '1000'], session => 1);
+wait_for(5, sub { slurp("/proc/$pid/comm") eq "sleep\n" });
 sh_is("cr-freeze -t $pid | cr-imgtool show -k task - >live.json", 0, qr/^$/, 'a live stream');
 py_is('live.json', '[(x["pid"], x["comm"]) for x in r]', "[($pid, 'sleep')]", 'is shown');
-my $status = do { local (@ARGV, $/) = "/proc/$pid/status"; <> };
+my $status = slurp("/proc/$pid/status");
 like($status, qr/^State:\tS/m, 'the process goes on');
 like($status, qr/^TracerPid:\t0$/m, 'untraced');
 py_run();
-kill 'KILL', $pid;
-waitpid($pid, 0);
 
 done_testing();

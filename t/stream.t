@@ -4,58 +4,25 @@
 # noticed, named, and gives exit status 102; nothing crashes.
 use strict;
 use warnings;
-use Cwd qw(abs_path);
-use File::Basename qw(dirname);
-use File::Temp qw(tempdir);
-use Test::More;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use CRTest;
+use CRImage;
 
-my $top = abs_path(dirname(__FILE__) . '/..');
-my $build = abs_path($ENV{B} // "$top/build");
-$ENV{PATH} = abs_path($ENV{CR_BIN} // "$top/bin") . ":$build/t:$ENV{PATH}";
-my $dir = tempdir(CLEANUP => 1);
+chdir(tmpdir()) or die;
 my $seconds = $ENV{CR_LONG} ? 60 : 2;
 
-# Run a shell command: its exit status, and stdout and stderr together.
-sub sh {
-	my ($cmd) = @_;
-	my $out = `{ $cmd
-	} 2>&1`;
-	return ($? & 127 ? 128 + ($? & 127) : $? >> 8, $out);
-}
-
-sub sh_is {
-	my ($cmd, $status, $pattern, $name) = @_;
-	my ($got, $out) = sh($cmd);
-	is($got, $status, "$name: exit $status") or diag($out);
-	like($out, $pattern, "$name: says so");
-}
-
-sub patch {
-	my ($from, $to, $code) = @_;
-	open(my $in, '<:raw', "$dir/$from") or die;
-	local $/;
-	my $bytes = <$in>;
-	$code->($bytes) for $bytes;
-	open(my $out, '>:raw', "$dir/$to") or die;
-	print $out $bytes;
-	close($out) or die;
-}
-
-# The bulk files need not be there for any of this but the checksums.
-for ([ 'pages-1.bulk', 12288 ], [ 'ghost-2.bulk', 100 ]) {
-	open(my $f, '>', "$dir/$_->[0]") or die;
-	print $f 'x' x $_->[1];
-}
-is((sh("cd $dir && mkstream <$top/t/data/full.txt >full"))[0], 0, 'a stream of all kinds');
+make_image('image');
+rename('image/manifest.img', 'full') or die;
 
 for my $how ('truncate', 'flip') {
-	my ($got, $out) = sh("streamfuzz $how $dir/full");
+	my ($got, $out) = sh("streamfuzz $how full");
 	is($got, 0, "$how at every byte is noticed") or diag($out);
 }
-my ($got, $out) = sh("streamfuzz run $dir/full $seconds");
+my ($got, $out) = sh("streamfuzz run full $seconds");
 is($got, 0, "random damage for $seconds s") or diag($out);
 
-sh_is("cr-imgtool show $dir/full >/dev/null", 0, qr/^$/, 'the whole stream');
+sh_is("cr-imgtool show full >/dev/null", 0, qr/^$/, 'the whole stream');
 sh_is("cr-imgtool show - </dev/null", 102, qr/stdin: empty/, 'an empty stream');
 sh_is("echo no records here | cr-imgtool show -", 102, qr/not a stream of records/, 'garbage');
 sh_is("head -c 3000 /dev/urandom | cr-imgtool show -", 102, qr/not a stream/, 'noise');
@@ -86,22 +53,22 @@ sh_is("mkstream <<-'E' | cr-imgtool show -
 	header version=1
 	raw 10 required ffffffff
 	E", 102, qr/record 1 .*task does not decode/, 'a payload of no message');
-sh_is("(cat $dir/full; echo more) >$dir/more; cr-imgtool show -k end $dir/more", 102,
+sh_is("(cat full; echo more) >more; cr-imgtool show -k end more", 102,
 	qr/bytes after End/, 'bytes after End');
 
 # Lengths: the header says 0xffffffff, and 64 MiB that never come.
 for ([ "\xff\xff\xff\xff", qr/longer than a record may be/ ], [ "\x00\x00\x00\x04", qr/ends here/ ]) {
 	my ($len, $what) = @$_;
-	patch('full', 'long', sub { substr($_[0], 8, 4) = $len });
-	sh_is("ulimit -v 200000; cr-imgtool show $dir/long", 102, $what, 'a lying length');
+	patch('full', 'long', sub { substr($_, 8, 4) = $len });
+	sh_is("ulimit -v 200000; cr-imgtool show long", 102, $what, 'a lying length');
 }
 # Records left out: every checksum is right, but the count in End is not.
 patch('full', 'short', sub {
-	my $first = unpack('V', substr($_[0], 8, 4)) + 12;
-	my $second = unpack('V', substr($_[0], 8 + $first, 4)) + 12;
-	substr($_[0], 8 + $first, $second) = '';
+	my $first = unpack('V', substr($_, 8, 4)) + 12;
+	my $second = unpack('V', substr($_, 8 + $first, 4)) + 12;
+	substr($_, 8 + $first, $second) = '';
 });
-sh_is("cr-imgtool show -k end $dir/short", 102, qr/End does not match/, 'a record left out');
+sh_is("cr-imgtool show -k end short", 102, qr/End does not match/, 'a record left out');
 
 # A stage that fails says why, once, and all behind it exit as it does.
 my $failure = "mkstream -n <<-'E'
@@ -112,7 +79,7 @@ my $failure = "mkstream -n <<-'E'
 sh_is("$failure true", 0, qr/CRSTRM1/, 'a stream with a Failure');
 sh_is("{ $failure } | cr-dump-net | cr-dump-net | cr-imgtool show -k end -", 1, qr/^\[\n\]\n$/,
 	'a refusal before us');
-sh_is("{ $failure } >$dir/f; cr-imgtool show -k end $dir/f", 1, qr/cr-x: io_uring/, 'a Failure in a file');
+sh_is("{ $failure } >f; cr-imgtool show -k end f", 1, qr/cr-x: io_uring/, 'a Failure in a file');
 sh_is("cr-freeze -t 4000000 | cr-dump-net | cr-imgtool show -k end -", 1,
 	qr/^cr-freeze: pid 4000000: no such process\n\[\n\]\n$/, 'one message');
 sh_is("printf x | cr-dump-net | cr-dump-net | cr-imgtool show -", 102,

@@ -64,9 +64,9 @@ static int read_all(const uint8_t *data, size_t len)
 			abort();
 		cr_record_free_msg(msg);
 	}
-	cr_reader_free(r);
-	if (got < 0 && err.class != CR_BAD_INPUT)
+	if (got < 0 && err.class != CR_BAD_INPUT && !cr_reader_met_failure(r))
 		abort();
+	cr_reader_free(r);
 	return got < 0;
 }
 
