@@ -31,6 +31,7 @@
 #include "owner.h"
 #include "restore.h"
 #include "shmem.h"
+#include "verify.h"
 #include "watcher.h"
 
 static struct restore r;
@@ -139,6 +140,21 @@ static int prepare(struct cr_err *err)
 	return make_room(err) < 0 || open_bulk(err) < 0 || share_memory(err) < 0 ? -1 : 0;
 }
 
+/* Until every thread has parked, and its pages have proved to be right. */
+static int await(struct cr_err *err)
+{
+	struct verify *v = NULL;
+	struct cr_err second;
+	int ret = verify_start(&r, &v, err);
+
+	if (ret == 0 && (files_open_of_tree(&r, err) < 0 || finish_wait(&r, err) < 0 ||
+			 owners_restore(&r, err) < 0))
+		ret = -1;
+	if (verify_end(v, ret < 0 ? &second : err) < 0)
+		return -1;
+	return ret;
+}
+
 /* From the first process to the last moment before the tree lives. */
 static int build(pid_t *root, struct cr_err *err)
 {
@@ -149,8 +165,7 @@ static int build(pid_t *root, struct cr_err *err)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return cr_err_sys(err, "PR_SET_CHILD_SUBREAPER");
 	*root = task_spawn(&r, &r.img.tasks[0], err);
-	if (*root < 0 || files_open_of_tree(&r, err) < 0 || finish_wait(&r, err) < 0 ||
-	    owners_restore(&r, err) < 0)
+	if (*root < 0 || await(err) < 0)
 		return -1;
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	return finish_release(&r, err);

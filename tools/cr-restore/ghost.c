@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "crc32c.h"
 #include "file.h"
 #include "image.h"
 
@@ -54,6 +55,7 @@ int ghosts_check(struct restore *r, struct cr_err *err)
 static int copy_run(int to, int from, const Cr__GhostRun *run, struct cr_err *err)
 {
 	uint64_t done = 0;
+	uint32_t crc = 0;
 	cr_auto_free char *buf = malloc(COPY_CHUNK);
 
 	if (!buf)
@@ -68,8 +70,11 @@ static int copy_run(int to, int from, const Cr__GhostRun *run, struct cr_err *er
 					  "the content of a deleted file is truncated");
 		if (n < 0 || pwrite(to, buf, (size_t)n, (off_t)(run->offset + done)) != n)
 			return cr_err_sys(err, "unable to fill a deleted file");
+		crc = cr_crc32c(crc, buf, (size_t)n);
 		done += (uint64_t)n;
 	}
+	if (crc != run->crc)
+		return cr_err_set(err, CR_BAD_INPUT, "its content has a wrong checksum");
 	return 0;
 }
 

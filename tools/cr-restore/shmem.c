@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "crc32c.h"
 #include "file.h"
 
 #define PAGE 4096ull
@@ -69,23 +70,31 @@ static int copy_run(int to, int from, const Cr__Extent *x, uint64_t size, struct
 	uint64_t left = x->pages * PAGE;
 	cr_auto_free char *buf = malloc(1 << 20);
 	off_t out = (off_t)x->address;
+	uint32_t crc = 0;
 
 	if (!buf)
 		return cr_err_sys(err, "out of memory");
 	/* The last page may reach beyond the end of the object. */
 	if (x->address >= size)
 		return cr_err_set(err, CR_BAD_INPUT, "a page beyond the end of a shared object");
-	if (left > size - x->address)
-		left = size - x->address;
 	while (left) {
 		ssize_t n = pread(from, buf, left < 1 << 20 ? left : 1 << 20, in);
 
-		if (n <= 0 || pwrite(to, buf, (size_t)n, out) != n)
+		size_t wanted = n > 0 ? (size_t)n : 0;
+
+		if (n <= 0)
+			return cr_err_sys(err, "unable to read the pages of a shared object");
+		crc = cr_crc32c(crc, buf, (size_t)n);
+		if ((uint64_t)out + wanted > size)
+			wanted = (uint64_t)out < size ? size - (uint64_t)out : 0;
+		if (pwrite(to, buf, wanted, out) != (ssize_t)wanted)
 			return cr_err_sys(err, "unable to fill a shared object");
 		in += n;
 		out += n;
 		left -= (uint64_t)n;
 	}
+	if (crc != x->crc)
+		return cr_err_set(err, CR_BAD_INPUT, "the pages of a shared object have a wrong checksum");
 	return 0;
 }
 

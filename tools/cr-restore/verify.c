@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "verify.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "crc32c.h"
+
+#define PAGE 4096ull
+#define CHUNK (256u << 10)	/* stays in the second-level cache */
+
+struct verify {
+	struct restore *r;
+	pthread_t thread;
+	struct cr_err err;
+	int result;
+	uint8_t *buf;
+};
+
+static int verify_extent(struct verify *v, int fd, const Cr__Extent *x, uint32_t pid)
+{
+	uint64_t done = 0, size = x->pages * PAGE;
+	uint32_t crc = 0;
+
+	while (done < size) {
+		size_t want = size - done < CHUNK ? (size_t)(size - done) : CHUNK;
+		ssize_t n = pread(fd, v->buf, want, (off_t)(x->offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return cr_err_sys(&v->err, "unable to read the pages file");
+		if (n == 0)
+			break;
+		crc = cr_crc32c(crc, v->buf, (size_t)n);
+		done += (uint64_t)n;
+	}
+	if (done == size && crc == x->crc)
+		return 0;
+	return cr_err_set(&v->err, CR_BAD_INPUT,
+			  "%s: pid %u: the pages at %" PRIx64 " have a wrong checksum",
+			  v->r->opts.dir, pid, x->address);
+}
+
+static int verify_all(struct verify *v)
+{
+	for (unsigned int i = 0; i < v->r->img.n_tasks; i++) {
+		const struct task_image *t = &v->r->img.tasks[i];
+
+		for (unsigned int n = 0; n < t->pages.count; n++) {
+			const Cr__Pages *p = t->pages.items[n];
+
+			for (size_t k = 0; k < p->n_extents; k++)
+				if (verify_extent(v, v->r->bulk[0].fd[0], p->extents[k], p->pid))
+					return -1;
+		}
+	}
+	return 0;
+}
+
+static void *run(void *arg)
+{
+	struct verify *v = arg;
+
+	v->result = verify_all(v);
+	return NULL;
+}
+
+int verify_start(struct restore *r, struct verify **out, struct cr_err *err)
+{
+	struct verify *v = calloc(1, sizeof(*v));
+
+	*out = v;
+	if (!v)
+		return cr_err_sys(err, "out of memory");
+	v->r = r;
+	v->buf = malloc(CHUNK);
+	if (!v->buf)
+		return cr_err_sys(err, "out of memory");
+	errno = pthread_create(&v->thread, NULL, run, v);
+	if (errno) {
+		free(v->buf);
+		v->buf = NULL;
+		return cr_err_sys(err, "unable to create a thread");
+	}
+	return 0;
+}
+
+int verify_end(struct verify *v, struct cr_err *err)
+{
+	int ret;
+
+	if (!v)
+		return 0;
+	if (v->buf)
+		pthread_join(v->thread, NULL);
+	ret = v->result;
+	if (ret < 0)
+		*err = v->err;
+	free(v->buf);
+	free(v);
+	return ret;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The checksums of the tasks' pages, computed by a thread of the restorer
+ * while the tasks read the same pages into their memory.
+ *
+ * verify_start() after the last fork; verify_end() before the tree is let go.
+ */
+#ifndef VERIFY_H
+#define VERIFY_H
+
+#include "restore.h"
+
+struct verify;
+
+int verify_start(struct restore *r, struct verify **out, struct cr_err *err) CR_MUST;
+
+/* Wait for the result; frees it.  CR_BAD_INPUT names the pages that are bad. */
+int verify_end(struct verify *v, struct cr_err *err) CR_MUST;
+
+#endif
