@@ -217,13 +217,13 @@ static int restore(pid_t *root, struct cr_err *err)
 	if (ret == 0) {
 		cr_fault("watched");
 		ret = build(root, err);
-		if (ret < 0) {
-			watcher_stop(watcher);
+		watcher_stop(watcher);
+		if (ret < 0)
 			kill_created(&r);
-		} else {
-			watcher_stop(watcher);
-		}
 	}
+	/* What the tree shares is the tree's: an end of a pipe above all. */
+	if (ret == 0 && syscall(SYS_close_range, r.fd_base, ~0u, 0) < 0)
+		cr_msg("close_range: %s", strerror(errno));
 	return ret;
 }
 

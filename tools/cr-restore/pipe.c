@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pipes.  The first end that is opened makes the pipe with its bytes; the
- * ends are put away and each description takes one, or opens one more
- * through /proc when the target had more than one of a side.
+ * Pipes.  The first end that is opened makes the pipe with its bytes; both
+ * ends are put away, and a description takes the one of its side.  One that the
+ * target opened again by its name, in /proc or of a fifo, is opened so here:
+ * the kernel marks it with O_LARGEFILE.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,8 @@
 
 #include "file-kinds.h"
 #include "restore.h"
+
+#define KERNEL_LARGEFILE 0100000	/* glibc's O_LARGEFILE is 0 on 64-bit */
 
 static uint64_t pipe_object(const void *msg)
 {
@@ -81,6 +84,21 @@ static struct object_fd *make(struct restore *r, const Cr__PipeData *d, struct c
 	return fill(o->fd[1], d, err) < 0 ? NULL : o;
 }
 
+/* The description that pipe2(2) made, with the target's flags. */
+static int take_end(int end, int flags, struct cr_err *err)
+{
+	int fd = fcntl(end, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return cr_err_sys(err, "unable to duplicate the end of a pipe");
+	if (fcntl(fd, F_SETFL, flags & (O_NONBLOCK | O_DIRECT)) < 0) {
+		cr_err_sys(err, "F_SETFL of a pipe");
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 static int pipe_open(struct restore *r, const void *msg, struct cr_err *err)
 {
 	const Cr__Pipe *m = msg;
@@ -93,7 +111,8 @@ static int pipe_open(struct restore *r, const void *msg, struct cr_err *err)
 		o = make(r, find_data(r, m->pipe), err);
 	if (!o)
 		return -1;
-	/* A description of its own, with the target's flags. */
+	if (!(m->open_flags & KERNEL_LARGEFILE))
+		return take_end(o->fd[side], (int)m->open_flags, err);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", o->fd[side]);
 	fd = open(path, (int)(m->open_flags & (O_ACCMODE | O_NONBLOCK | O_DIRECT)) | O_CLOEXEC);
 	if (fd < 0)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +18,23 @@ static bool has_ghost(const struct restore *r, uint32_t id)
 	return false;
 }
 
+/* A file of /proc that is there when the process opens it, but not before:
+ * "/proc/42" or "/proc/42/maps" of a task of the tree. */
+static bool is_of_task(const struct restore *r, const Cr__FileRef *ref)
+{
+	char *end;
+	unsigned long pid;
+	const struct task_image *t;
+
+	if (strncmp(ref->path, "/proc/", 6) != 0)
+		return false;
+	pid = strtoul(ref->path + 6, &end, 10);
+	if (end == ref->path + 6 || (*end && *end != '/') || pid > UINT32_MAX)
+		return false;
+	t = image_task(&r->img, (uint32_t)pid);
+	return t && !task_is_zombie(t) && strncmp(end, "/task/", 6) != 0;
+}
+
 int ref_check(struct restore *r, uint32_t pid, const Cr__FileRef *ref, enum cr_fileref_rule rule,
 	      struct cr_err *err)
 {
@@ -25,6 +43,8 @@ int ref_check(struct restore *r, uint32_t pid, const Cr__FileRef *ref, enum cr_f
 
 	if (!ref)
 		return cr_err_set(err, CR_BAD_INPUT, "a record without its file");
+	if (is_of_task(r, ref))
+		return 0;
 	if (ref->ghost)
 		return has_ghost(r, ref->ghost) ?
 			       0 :

@@ -94,7 +94,8 @@ static int copy_run(int to, int from, const Cr__Extent *x, uint64_t size, struct
 		left -= (uint64_t)n;
 	}
 	if (crc != x->crc)
-		return cr_err_set(err, CR_BAD_INPUT, "the pages of a shared object have a wrong checksum");
+		return cr_err_set(err, CR_BAD_INPUT,
+				  "the pages of a shared object have a wrong checksum");
 	return 0;
 }
 
