@@ -13,7 +13,12 @@
 #include "socket-name.h"
 #include "stage.h"
 
+/* No socket has bulk data yet; the pipeline gives every dump its directory. */
+static const char *dir;
+
 static const struct cr_opt options[] = {
+	{ 'D', "images-dir", CR_OPT_STR, "DIR",
+	  "directory of the image; nothing is written to it yet", &dir },
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };
 
