@@ -32,6 +32,14 @@ void cr_arch_set_syscall_nr(struct user_regs_struct *regs, long nr);
 void cr_arch_set_result(struct user_regs_struct *regs, int64_t result);
 void cr_arch_restart_whole(struct user_regs_struct *regs);
 
+/*
+ * Some calls give EINTR for any interruption, even when no handler has run
+ * (signal(7): "The following interfaces are never restarted").  Turn that into
+ * a result that the kernel makes EINTR of when a handler runs, and otherwise a
+ * restart, with its whole time limit.  True: the registers have changed.
+ */
+bool cr_arch_take_up(struct user_regs_struct *regs);
+
 /* 64-bit code of this architecture? */
 bool cr_arch_native(const struct user_regs_struct *regs);
 

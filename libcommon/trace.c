@@ -173,6 +173,10 @@ int cr_tracee_save(struct cr_tracee *t, struct cr_err *err)
 
 	if (pt(PTRACE_GETREGSET, t->tid, NT_PRSTATUS, (unsigned long)&iov) < 0)
 		return failed(t, err, "PTRACE_GETREGSET");
+	/* At once, so that it holds even if nobody restores anything. */
+	if (cr_arch_take_up(&t->regs) &&
+	    pt(PTRACE_SETREGSET, t->tid, NT_PRSTATUS, (unsigned long)&iov) < 0)
+		return failed(t, err, "PTRACE_SETREGSET");
 	if (pt(PTRACE_GETSIGMASK, t->tid, SIGSET_BYTES, (unsigned long)&t->sigmask) < 0)
 		return failed(t, err, "PTRACE_GETSIGMASK");
 	/* Fails with EINVAL on kernels without rseq. */

@@ -36,6 +36,7 @@ our @ALL = (
 	[fds => 'epoll', 'epoll'],
 	[fds => 'pidfd', 'pidfd'],
 	[fds => 'owners of files', 'owner'],
+	[files => 'a reader', 'reader'],
 	[ident => 'identity', 'ident'],
 	[ident => 'identity in a chroot', 'ident', args => ['chroot'], root => 'newroot'],
 	[ident => 'credentials of root', 'creds'],

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
 
@@ -19,7 +20,7 @@
 
 static uint64_t limit_ns;	/* how long the calls with a limit last */
 static pid_t child;
-static int full_pipe[2], empty_pipe[2], late_pipe[2];
+static int full_pipe[2], empty_pipe[2], late_pipe[2], epoll_empty, epoll_late;
 static uint32_t word, late_word;
 
 /*
@@ -140,6 +141,13 @@ static long do_sigtimedwait(void)
 	return ret < 0 && errno == EAGAIN ? 0 : ret;
 }
 
+static long do_epoll_wait(void)
+{
+	struct epoll_event ev;
+
+	return epoll_wait(epoll_empty, &ev, 1, (int)(limit_ns / MS));
+}
+
 /* These end when main makes them end. */
 static long do_read(void)
 {
@@ -169,6 +177,13 @@ static long do_poll_forever(void)
 	return poll(&p, 1, -1) == 1 ? 0 : -1;
 }
 
+static long do_epoll_forever(void)
+{
+	struct epoll_event ev;
+
+	return epoll_wait(epoll_late, &ev, 1, -1) == 1 ? 0 : -1;
+}
+
 static long do_wait4(void)
 {
 	int status = 0;
@@ -178,7 +193,8 @@ static long do_wait4(void)
 	return status == 5 << 8 ? 0 : status;
 }
 
-enum kind { RELATIVE, ABSOLUTE, UNTIL_MAIN };
+/* ANEW: the kernel does not keep how long it has waited. */
+enum kind { RELATIVE, ANEW, ABSOLUTE, UNTIL_MAIN };
 
 struct call {
 	const char *name;
@@ -202,16 +218,18 @@ static struct call calls[] = {
 	{ .name = "pselect6", .make = do_pselect },
 	{ .name = "futex", .make = do_futex },
 	{ .name = "futex, absolute", .make = do_futex_abs, .kind = ABSOLUTE },
-	{ .name = "rt_sigtimedwait", .make = do_sigtimedwait },
+	{ .name = "rt_sigtimedwait", .make = do_sigtimedwait, .kind = ANEW },
+	{ .name = "epoll_wait", .make = do_epoll_wait, .kind = ANEW },
 	{ .name = "read", .make = do_read, .kind = UNTIL_MAIN },
 	{ .name = "write", .make = do_write, .kind = UNTIL_MAIN },
 	{ .name = "futex without a limit", .make = do_futex_forever, .kind = UNTIL_MAIN },
 	{ .name = "poll without a limit", .make = do_poll_forever, .kind = UNTIL_MAIN },
+	{ .name = "epoll_wait without a limit", .make = do_epoll_forever, .kind = UNTIL_MAIN },
 	{ .name = "wait4", .make = do_wait4, .kind = UNTIL_MAIN },
 };
 
 #define N (sizeof(calls) / sizeof(calls[0]))
-#define READER 10
+#define READER 11
 
 static void *run(void *arg)
 {
@@ -235,6 +253,13 @@ static void compare(const struct call *c)
 	}
 	if (c->kind == UNTIL_MAIN)
 		return;
+	if (c->kind == ANEW) {
+		if (took + EARLY < limit_ns || took > 2 * limit_ns + away + LATE)
+			t_differs("%s: lasted %llu ms of %llu", c->name,
+				  (unsigned long long)(took / MS),
+				  (unsigned long long)(limit_ns / MS));
+		return;
+	}
 	if (c->kind == ABSOLUTE) {
 		due = c->began + limit_ns;
 		due = due > gap_end ? due : gap_end;
@@ -251,6 +276,15 @@ static void compare(const struct call *c)
 			  (unsigned long long)(away / MS));
 }
 
+static int watch(int fd, uint32_t events)
+{
+	struct epoll_event ev = { .events = events };
+	int ep = t_must(epoll_create1(0));
+
+	t_must(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev));
+	return ep;
+}
+
 static void prepare(void)
 {
 	char buf[4096] = { 0 };
@@ -262,6 +296,8 @@ static void prepare(void)
 	while (write(full_pipe[1], buf, sizeof(buf)) > 0)
 		;
 	t_must(fcntl(full_pipe[1], F_SETFL, 0));
+	epoll_empty = watch(empty_pipe[0], EPOLLIN);
+	epoll_late = watch(late_pipe[0], EPOLLHUP);
 	child = t_must(fork());
 	if (child == 0) {
 		close(late_pipe[1]);

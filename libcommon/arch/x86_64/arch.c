@@ -9,6 +9,7 @@
 #define ERESTARTNOINTR 513
 #define ERESTARTNOHAND 514
 #define ERESTART_RESTARTBLOCK 516
+#define SYS_EPOLL_PWAIT2 441	/* 5.11 */
 #define EINTR_NR 4
 #define SYSCALL_INSN_LEN 2
 #define CS_64 0x33
@@ -86,6 +87,35 @@ void cr_arch_set_result(struct user_regs_struct *regs, int64_t result)
 void cr_arch_restart_whole(struct user_regs_struct *regs)
 {
 	regs->rax = (uint64_t)-ERESTARTNOHAND;
+}
+
+bool cr_arch_take_up(struct user_regs_struct *regs)
+{
+	if ((int64_t)regs->rax != -EINTR_NR)
+		return false;
+	switch ((int64_t)regs->orig_rax) {
+	case SYS_rt_sigtimedwait:
+	case SYS_epoll_wait:
+	case SYS_epoll_pwait:
+	case SYS_EPOLL_PWAIT2:
+	case SYS_semop:
+	case SYS_semtimedop:
+	case SYS_io_getevents:
+	case SYS_io_pgetevents:
+	case SYS_accept:
+	case SYS_accept4:
+	case SYS_connect:
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_recvmmsg:
+	case SYS_sendto:
+	case SYS_sendmsg:
+	case SYS_sendmmsg:
+		regs->rax = (uint64_t)-ERESTARTNOHAND;
+		return true;
+	default:
+		return false;
+	}
 }
 
 bool cr_arch_native(const struct user_regs_struct *regs)
