@@ -14,7 +14,7 @@ int cr_refuse(struct cr_writer *w, pid_t pid, const char *object, const char *ki
 	r.tool = (char *)cr_prog;
 	r.pid = (uint32_t)pid;
 	r.object = (char *)object;
-	r.kind = (char *)kind;
+	r.what = (char *)kind;
 	r.remedy = (char *)remedy;
 	return w ? cr_writer_put(w, CR_KIND_REFUSAL, &r, err) : 0;
 }

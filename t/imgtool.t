@@ -65,7 +65,7 @@ my @faults = (
 	['fd_table pid=10', 'fd_table pid=11', qr/\(fd_table\).*there is no task with pid 11/],
 	['pipe id=2 pipe=5', 'pipe id=2 pipe=6', qr/\(pipe\).*there is no pipe data 6/],
 	['pipe id=3', 'pipe id=2', qr/open file description 2 is there twice/],
-	['stats tool', 'refusal tool=x pid=10 kind=io_uring%%', qr/a refusal: this is no image/],
+	['stats tool', 'refusal tool=x pid=10 what=io_uring%%', qr/a refusal: this is no image/],
 );
 for (@faults) {
 	my ($from, $to, $says) = @$_;
@@ -133,8 +133,8 @@ sh('rm -rf img');
 
 my $refused = "mkstream <<-'E'
 	header version=1
-	refusal tool=x pid=1 kind=io_uring
-	refusal tool=x pid=1 kind=aio
+	refusal tool=x pid=1 what=io_uring
+	refusal tool=x pid=1 what=aio
 	E
 ";
 sh_is("{ $refused } | cr-imgtool commit -D img", 1,
