@@ -1,0 +1,163 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: MIT
+# cr-dump-fds and cr-dump-net: what they say of descriptors, and what they
+# refuse.  The process goes on unharmed in every case.
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use CRTest;
+use JSON::PP;
+use POSIX ();
+
+# A process that opens things as the code says and waits; {pid, dir}.
+sub start {
+	my ($code) = @_;
+	my $dir = tmpdir();
+	my $pid = background(['python3', '-c', "import os, socket, time, fcntl, select, ctypes\n"
+		. "os.chdir('$dir')\n$code\nopen('ready', 'w').close()\n"
+		. "while not os.path.exists('end'): time.sleep(0.005)\n"],
+		dir => $dir, out => "$dir/out", err => "$dir/err", session => 1);
+
+	wait_for(10, sub { -e "$dir/ready" || !alive($pid) });
+	ok(-e "$dir/ready", 'the process is ready') or diag(slurp("$dir/err"));
+	return { pid => $pid, dir => $dir };
+}
+
+sub end_well {
+	my ($p) = @_;
+
+	touch("$p->{dir}/end");
+	is(describe(finish($p->{pid}, 10)), 'exit 0', 'it goes on and ends well');
+}
+
+# Run the stages behind cr-freeze; the records by kind.
+sub dump_of {
+	my ($p, @stages) = @_;
+	my $line = join(' | ', tool('cr-freeze') . " -t $p->{pid}", @stages,
+		tool('cr-imgtool') . ' show -');
+	my $r = run(['sh', '-c', $line]);
+	my %by;
+	my $all = eval { decode_json($r->{out}) };
+
+	ok($all, 'the output is JSON') or diag($r->{out}, $r->{err});
+	push @{ $by{$_->{kind}} }, $_ for @{ ref $all eq 'HASH' ? $all->{records} : $all };
+	return (\%by, $r);
+}
+
+my $dump = tool('cr-dump-fds');
+
+subtest 'tables and descriptions' => sub {
+	my $p = start(<<'E');
+a = os.open('a', os.O_RDWR | os.O_CREAT); os.write(a, b'hello'); os.lseek(a, 3, 0)
+os.dup2(a, 100, inheritable=True)
+b = os.open('a', os.O_WRONLY | os.O_APPEND)
+os.dup2(os.open('/dev/null', os.O_RDWR), 0)
+r, w = os.pipe(); os.write(w, b'in the pipe')
+fcntl.fcntl(w, 1031, 1 << 18)
+os.dup2(r, 50); os.dup2(w, 51)
+d = os.open('.', os.O_RDONLY | os.O_DIRECTORY); os.dup2(d, 52)
+os.dup2(os.open('a', os.O_PATH), 53)
+os.dup2(a, 54); os.dup2(b, 55)
+if os.fork() == 0:
+    open('child', 'w').close()
+    while not os.path.exists('end'): time.sleep(0.005)
+    os._exit(0)
+while not os.path.exists('child'): time.sleep(0.005)
+E
+	my ($by) = dump_of($p, $dump);
+	my %table = map { $_->{pid} => { map { $_->{fd} => $_ } @{ $_->{fds} } } }
+		@{ $by->{fd_table} };
+	my $t = $table{ $p->{pid} };
+	my ($other) = grep { $_ != $p->{pid} } keys %table;
+	my %reg = map { $_->{id} => $_ } @{ $by->{reg} };
+	my %pipe = map { $_->{id} => $_ } @{ $by->{pipe} };
+
+	is(scalar keys %table, 2, 'a table for each process');
+	is($t->{100}{file}, $t->{54}{file}, 'duplicates are one description');
+	isnt($t->{54}{file}, $t->{55}{file}, 'a second open is another one');
+	is($table{$other}{54}{file}, $t->{54}{file}, 'the child has the same description');
+	ok(!$t->{100}{cloexec}, 'not close-on-exec');
+	is($reg{ $t->{54}{file} }{pos}, 3, 'position');
+	is($reg{ $t->{54}{file} }{ref}{path}, "$p->{dir}/a", 'path');
+	is($t->{54}{target}, "$p->{dir}/a", 'what /proc says');
+	is($reg{ $t->{0}{file} }{ref}{path}, '/dev/null', 'a device');
+	is($reg{ $t->{52}{file} }{ref}{path}, $p->{dir}, 'a directory');
+	ok($reg{ $t->{53}{file} }, 'O_PATH');
+	is($pipe{ $t->{50}{file} }{pipe}, $pipe{ $t->{51}{file} }{pipe}, 'two ends of a pipe');
+	my ($data) = grep { $_->{pipe} == $pipe{ $t->{50}{file} }{pipe} } @{ $by->{pipe_data} };
+	is($data->{capacity}, 1 << 18, 'its capacity');
+	like(encode_json($data), qr/\Q@{[unpack 'H*', 'in the pipe']}\E|in the pipe/, 'its bytes');
+	is($by->{fs}[0]{cwd}{path}, $p->{dir}, 'the working directory');
+	is($by->{fs}[0]{root}{path}, '/', 'the root');
+	end_well($p);
+};
+
+subtest 'three unsupported descriptors' => sub {
+	my $p = start(<<'E');
+libc = ctypes.CDLL(None, use_errno=True)
+os.dup2(libc.syscall(323, 0x80000), 60)          # userfaultfd
+params = ctypes.create_string_buffer(120)
+os.dup2(libc.syscall(425, 4, params), 61)        # io_uring_setup
+s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); os.dup2(s.fileno(), 62); s.close()
+os.closerange(3, 60)
+E
+	my ($by, $r) = dump_of($p, $dump, tool('cr-dump-net'));
+
+	like($r->{err}, qr/^cr-dump-fds: pid $p->{pid}: fd 60: userfaultfd .*; \S/m,
+		'userfaultfd is named, with a remedy');
+	like($r->{err}, qr/^cr-dump-fds: pid $p->{pid}: fd 61: io_uring .*; \S/m,
+		'io_uring is named');
+	like($r->{err}, qr/^cr-dump-net: pid $p->{pid}: fd 62: tcp socket 0?127\.0\.0\.1:\d+, listening/m,
+		'the socket is named');
+	is(scalar(() = $r->{err} =~ /: fd 6[012]: /g), 3, 'each once');
+	is(scalar(grep { $_->{object} =~ /^fd 6[012]$/ } @{ $by->{refusal} }), 3,
+		'three refusals in the stream');
+	exits(1, ['sh', '-c', tool('cr-freeze') . " -t $p->{pid} | $dump >/dev/null 2>&1"],
+		'exit status of the stage');
+	like(slurp("/proc/$p->{pid}/status"), qr/^State:\s+[RS]/m, 'it is not stopped');
+	like(slurp("/proc/$p->{pid}/status"), qr/^TracerPid:\s+0$/m, 'nor traced');
+	end_well($p);
+};
+
+subtest 'a pipe that leads outside' => sub {
+	my $dir = tmpdir();
+
+	pipe(my $r, my $w) or die;
+	my $pid = fork();
+	if (!$pid) {
+		POSIX::setsid();
+		POSIX::dup2(fileno($r), 0);
+		open(STDOUT, '>', '/dev/null');
+		open(STDERR, '>', '/dev/null');
+		exec 'sleep', '100';
+	}
+	wait_for(5, sub { (readlink("/proc/$pid/exe") // '') =~ /sleep/ });
+	my ($by, $res) = dump_of({ pid => $pid }, $dump);
+	like($res->{err}, qr/pid $pid: fd 0: pipe \(pipe:\[\d+\]\): .*outside.*; .*--external/,
+		'it is named, with the remedy');
+	close $w;
+	($by, $res) = dump_of({ pid => $pid }, $dump);
+	unlike($res->{err}, qr/outside/, 'with its writer gone it is no longer refused');
+	kill 'KILL', $pid;
+	finish($pid, 5);
+};
+
+subtest 'packets' => sub {
+	my $p = start(<<'E');
+r, w = os.pipe2(os.O_DIRECT)
+for x in (b'one', b'three', b'x', b'y' * 4096): os.write(w, x)
+os.dup2(r, 80); os.dup2(w, 81); os.close(r); os.close(w)
+E
+	my ($by) = dump_of($p, $dump);
+	my ($data) = grep { $_->{pieces} && @{ $_->{pieces} } } @{ $by->{pipe_data} };
+
+	is(join(' ', map { $_->{length} } @{ $data->{pieces} }), '3 5 1 4096', 'their lengths');
+	is(scalar(grep { $_->{packet} } @{ $data->{pieces} }), 4, 'each is a packet');
+	end_well($p);
+};
+
+subtest 'usage' => sub {
+	exits(100, [$dump, '--nonsense'], 'an unknown option');
+	exits(102, ['sh', '-c', "$dump </dev/null"], 'an empty stream');
+	exits(0, [$dump, '-h'], '-h');
+};
+done_testing;
