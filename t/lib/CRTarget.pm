@@ -37,6 +37,7 @@ our @ALL = (
 	[fds => 'pidfd', 'pidfd'],
 	[fds => 'owners of files', 'owner'],
 	[files => 'a reader', 'reader'],
+	[fds => 'files without a name', 'ghost'],
 	[ident => 'identity', 'ident'],
 	[ident => 'identity in a chroot', 'ident', args => ['chroot'], root => 'newroot'],
 	[ident => 'credentials of root', 'creds'],

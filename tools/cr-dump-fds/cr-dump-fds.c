@@ -6,18 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clean.h"
 #include "dump.h"
 #include "fault.h"
 #include "files.h"
+#include "ghost.h"
+#include "ghosts.h"
 #include "opt.h"
 
-static struct {
-	const char *dir;
-} opts;
+static struct options opts = { .ghost_limit = CR_GHOST_LIMIT };
 
 static const struct cr_opt options[] = {
 	{ 'D', "images-dir", CR_OPT_STR, "DIR", "directory of the image, for deleted files",
 	  &opts.dir },
+	{ 0, "ghost-limit", CR_OPT_SIZE, "SIZE", "carry no deleted file with more data (1M)",
+	  &opts.ghost_limit },
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };
 
@@ -39,24 +42,44 @@ static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
 	return 0;
 }
 
-static int record(struct cr_stage *st, void *ctx, const struct cr_record *rec, const void *msg,
-		  struct cr_err *err)
+static int note_shmem(struct dump *d, const Cr__Shmem *s, struct cr_err *err)
 {
-	const Cr__Task *task = msg;
-
-	(void)st;
-	if (rec->kind != CR_KIND_TASK)
+	if (map_get(&d->shmems, s->ino))
 		return 0;
-	if (process_dump(ctx, task, err) < 0)
+	return map_put(&d->shmems, s->ino, (void *)(uintptr_t)s->id, err);
+}
+
+static int dump_task(struct dump *d, const Cr__Task *task, struct cr_err *err)
+{
+	if (process_dump(d, task, err) < 0)
 		return cr_err_wrap(err, "pid %u", task->pid);
 	cr_fault("fds-process");
 	return 0;
+}
+
+static int record(struct cr_stage *st, void *ctx, const struct cr_record *rec, const void *msg,
+		  struct cr_err *err)
+{
+	(void)st;
+	switch (rec->kind) {
+	case CR_KIND_TASK:
+		return dump_task(ctx, msg, err);
+	case CR_KIND_SHMEM:
+		return note_shmem(ctx, msg, err);
+	case CR_KIND_GHOST:
+		return ghosts_note(ctx, msg, err);
+	default:
+		return 0;
+	}
 }
 
 static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 {
 	struct dump *d = ctx;
 
+	for (unsigned int i = 0; i < d->n_procs; i++)
+		if (fs_dump(d, d->by_files[i], err) < 0)
+			return cr_err_wrap(err, "pid %d", (int)d->by_files[i]->pid);
 	if (files_finish(d, err) < 0)
 		return -1;
 	cr_stage_count(st, "descriptors", d->n_descriptors);
@@ -72,6 +95,9 @@ static void dump_free(struct dump *d)
 	free(d->by_fs);
 	free(d->all);
 	map_clear(&d->tids);
+	map_clear(&d->shmems);
+	ghosts_free(d);
+	cr_clean_fd(&d->dirfd);
 	files_free(d->files);
 }
 
@@ -82,7 +108,7 @@ int main(int argc, char **argv)
 		.record = record,
 		.finish = finish,
 	};
-	struct dump d = { 0 };
+	struct dump d = { .opts = &opts, .dirfd = -1 };
 	struct cr_err err;
 	int ret;
 

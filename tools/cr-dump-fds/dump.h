@@ -62,6 +62,12 @@ struct file {
 
 struct dump;
 
+struct options {
+	const char *dir;
+	uint64_t ghost_limit;
+	bool link_remap;
+};
+
 struct file_kind {
 	const char *name;
 	/* The first match in the table decides. */
@@ -87,6 +93,10 @@ struct dump {
 	struct map tids;		/* threads of the tree, zombies too; to their Task's pid */
 	uint64_t n_descriptors;
 	struct owner *owners;		/* see owner.h */
+	struct ghosts *ghosts;		/* see ghosts.h */
+	struct map shmems;		/* inode to id of the stream's Shmem records */
+	const struct options *opts;
+	int dirfd;			/* of the image, -1 until it is needed */
 	void *state[MAX_KINDS];		/* see kind_state() */
 };
 
@@ -97,7 +107,8 @@ void **kind_state(struct dump *d, const struct file_kind *kind);
 int process_dump(struct dump *d, const Cr__Task *task, struct cr_err *err) CR_MUST;
 void process_free(struct process *p);
 int table_dump(struct dump *d, struct process *p, struct cr_err *err) CR_MUST;
-int fs_dump(struct dump *d, struct process *p, struct cr_err *err) CR_MUST;
+/* At the end: a deleted directory must be known to the whole stream. */
+int fs_dump(struct dump *d, const struct process *p, struct cr_err *err) CR_MUST;
 
 /* What descriptor @fd of the process refers to; NULL: it has none. */
 struct file *process_file(const struct process *p, int fd);

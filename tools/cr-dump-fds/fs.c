@@ -3,34 +3,49 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clean.h"
 #include "dump.h"
 #include "fileref.h"
+#include "ghosts.h"
 #include "proc.h"
 
-static int fill_dir(struct dump *d, struct process *p, const char *name, Cr__FileRef *ref,
+static int refuse(struct dump *d, const struct process *p, const char *name, const char *target,
+		  const char *why, struct cr_err *err)
+{
+	char kind[PATH_MAX + 512];
+
+	snprintf(kind, sizeof(kind), "%s: %s", target, why);
+	return cr_stage_refuse(d->st, p->pid, name, kind, "change to another directory", err);
+}
+
+static int fill_dir(struct dump *d, const struct process *p, const char *name, Cr__FileRef *ref,
 		    struct cr_err *err)
 {
-	char path[64], target[PATH_MAX + 16], kind[PATH_MAX + 128];
+	char path[64], target[PATH_MAX + 16];
+	struct ghost_hint hint = { 0 };
 	cr_auto_fd int fd = -1;
+	struct stat sb;
 	int ret;
 
 	if (cr_proc_link(p->pid, name, target, sizeof(target), err) < 0)
 		return -1;
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)p->pid, name);
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &sb) < 0)
 		return cr_err_sys(err, "unable to open %s", path);
 	ret = cr_fileref_fill(fd, target, false, ref, err);
 	if (ret <= 0)
 		return ret;
-	snprintf(kind, sizeof(kind), "%s: its path no longer leads to it: not supported", target);
-	return cr_stage_refuse(d->st, p->pid, name, kind, "change to another directory", err);
+	if (sb.st_nlink)
+		return refuse(d, p, name, target, "its path does not lead to it", err);
+	ret = ghosts_ref(d, fd, target, &hint, ref, err);
+	return ret == GHOST_REFUSED ? refuse(d, p, name, target, err->msg, err) : ret;
 }
 
-int fs_dump(struct dump *d, struct process *p, struct cr_err *err)
+int fs_dump(struct dump *d, const struct process *p, struct cr_err *err)
 {
 	Cr__Fs m = CR__FS__INIT;
 	Cr__FileRef cwd = CR__FILE_REF__INIT, root = CR__FILE_REF__INIT;

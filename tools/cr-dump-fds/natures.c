@@ -113,3 +113,21 @@ void nature_without_path(const struct file *f, int fd, char *kind, size_t size)
 		known = S_ISDIR(f->sb.st_mode) ? "deleted directory" : "deleted file";
 	snprintf(kind, size, "%s", known ? known : "file that its path does not lead to");
 }
+
+bool nature_is_ghost(int fd)
+{
+	static const uint32_t special[] = {
+		PROC_SUPER_MAGIC,    SYSFS_MAGIC,	  DEBUGFS_MAGIC,    TRACEFS_MAGIC,
+		MQUEUE_MAGIC,	     NSFS_MAGIC,	  SECURITYFS_MAGIC, CGROUP_SUPER_MAGIC,
+		CGROUP2_SUPER_MAGIC, HUGETLBFS_MAGIC,	  BPF_FS_MAGIC,	    DEVPTS_SUPER_MAGIC,
+		SECRETMEM_MAGIC,     ANON_INODE_FS_MAGIC, DMA_BUF_MAGIC,
+	};
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if ((uint32_t)fs.f_type == special[i])
+			return false;
+	return true;
+}

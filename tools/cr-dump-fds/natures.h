@@ -14,5 +14,7 @@
 void nature_of(const struct file *f, char *kind, size_t size);
 /* One whose path does not lead to it; @fd is a descriptor of ours for it. */
 void nature_without_path(const struct file *f, int fd, char *kind, size_t size);
+/* Is it on a file system on which a file like it can be made? */
+bool nature_is_ghost(int fd);
 
 #endif

@@ -119,7 +119,7 @@ int process_dump(struct dump *d, const Cr__Task *task, struct cr_err *err)
 	    place(&d->by_fs, d->n_procs, p, KCMP_FS, &p->same_fs, err) < 0)
 		goto fail;
 	d->n_procs++;
-	if (check_threads(d, task, err) < 0 || fs_dump(d, p, err) < 0)
+	if (check_threads(d, task, err) < 0)
 		return -1;
 	return table_dump(d, p, err);
 fail:

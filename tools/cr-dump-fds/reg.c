@@ -6,6 +6,8 @@
 
 #include "clean.h"
 #include "fileref.h"
+#include "ghost.h"
+#include "ghosts.h"
 #include "kinds.h"
 #include "natures.h"
 #include "owner.h"
@@ -31,12 +33,21 @@ static bool match(const struct file *f)
 	       stateless_device(&f->sb);
 }
 
-static int dump(struct dump *d, struct file *f, struct cr_err *err)
+static int put(struct dump *d, const struct file *f, Cr__FileRef *ref, struct cr_err *err)
 {
 	Cr__Reg m = CR__REG__INIT;
+
+	m.id = f->id;
+	m.ref = ref;
+	m.open_flags = f->flags;
+	m.pos = f->pos;
+	return cr_stage_put(d->st, CR_KIND_REG, &m, err);
+}
+
+static int dump(struct dump *d, struct file *f, struct cr_err *err)
+{
 	Cr__FileRef ref = CR__FILE_REF__INIT;
 	cr_auto_fd int fd = file_get(f, err);
-	char kind[64];
 	int ret;
 
 	if (fd < 0)
@@ -45,18 +56,49 @@ static int dump(struct dump *d, struct file *f, struct cr_err *err)
 	if (!(f->flags & O_PATH) && owner_look(d, f, fd, err) < 0)
 		return -1;
 	ret = cr_fileref_fill(fd, f->target, false, &ref, err);
-	if (ret == 1) {
-		nature_without_path(f, fd, kind, sizeof(kind));
-		ret = file_refuse(d, f, kind, "not supported", "close it", err);
-	} else if (ret == 0) {
-		m.id = f->id;
-		m.ref = &ref;
-		m.open_flags = f->flags;
-		m.pos = f->pos;
-		ret = cr_stage_put(d->st, CR_KIND_REG, &m, err);
-	}
+	if (ret == 0)
+		ret = put(d, f, &ref, err);
+	f->deferred = ret == 1;
+	cr_fileref_release(&ref);
+	return ret < 0 ? -1 : 0;
+}
+
+static int refuse(struct dump *d, const struct file *f, int fd, const char *why, const char *remedy,
+		  struct cr_err *err)
+{
+	char kind[64];
+
+	nature_without_path(f, fd, kind, sizeof(kind));
+	return file_refuse(d, f, kind, why, remedy, err);
+}
+
+/* Its path does not lead to it. */
+static int late(struct dump *d, struct file *f, struct cr_err *err)
+{
+	struct ghost_hint hint = {
+		.limit = d->opts->ghost_limit,
+		.tmpfile = (f->flags & O_TMPFILE) == O_TMPFILE,
+	};
+	Cr__FileRef ref = CR__FILE_REF__INIT;
+	cr_auto_fd int fd = file_get(f, err);
+	int ret;
+
+	if (fd < 0)
+		return -1;
+	if (f->sb.st_nlink || !nature_is_ghost(fd))
+		return refuse(d, f, fd, "not supported", "close it", err);
+	ret = ghosts_ref(d, fd, f->target, &hint, &ref, err);
+	if (ret == GHOST_REFUSED)
+		return refuse(d, f, fd, err->msg, d->opts->dir ? CR_GHOST_REMEDY : "use -D", err);
+	if (ret == 0)
+		ret = put(d, f, &ref, err);
 	cr_fileref_release(&ref);
 	return ret;
 }
 
-const struct file_kind kind_reg = { .name = "reg", .match = match, .dump = dump };
+const struct file_kind kind_reg = {
+	.name = "reg",
+	.match = match,
+	.dump = dump,
+	.late = late,
+};

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #define COPY_CHUNK (1u << 20)
 #define NS 1000000000ull
 #define NAME_TRIES 100
+#define MEMFD "/memfd:"
 
 /* The directory that a path is in; "/" for what is in the root. */
 static int parent_of(const char *path, char *dir, size_t size)
@@ -43,6 +45,8 @@ int ghosts_check(struct restore *r, struct cr_err *err)
 		char dir[4096];
 		struct stat st;
 
+		if (g->memfd)
+			continue;
 		if (parent_of(g->path, dir, sizeof(dir)) < 0)
 			return cr_err_set(err, CR_BAD_INPUT, "deleted file %u: malformed path",
 					  g->id);
@@ -139,6 +143,68 @@ static int make_named(const Cr__Ghost *g, char *path, size_t size, struct cr_err
 	return fd < 0 ? cr_err_sys(err, "unable to make %s", path) : fd;
 }
 
+/* The same for what has no name. */
+static int set_fd_attributes(const Cr__Ghost *g, int fd, struct cr_err *err)
+{
+	struct timespec times[2] = {
+		{ (time_t)(g->atime_ns / NS), (long)(g->atime_ns % NS) },
+		{ (time_t)(g->mtime_ns / NS), (long)(g->mtime_ns % NS) },
+	};
+
+	if (fchown(fd, g->uid, g->gid) < 0 || fchmod(fd, (mode_t)(g->mode & 07777)) < 0)
+		return cr_err_sys(err, "unable to set its owner and mode");
+	for (size_t i = 0; i < g->n_xattrs; i++)
+		fsetxattr(fd, g->xattrs[i]->name, g->xattrs[i]->value.data, g->xattrs[i]->value.len,
+			  0);
+	futimens(fd, times);
+	return 0;
+}
+
+/* Seals come last; a memfd that allows none has F_SEAL_SEAL from the start. */
+static int make_memfd(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
+{
+	const char *name = strncmp(g->path, MEMFD, sizeof(MEMFD) - 1) == 0 ?
+				   g->path + sizeof(MEMFD) - 1 :
+				   g->path;
+	cr_auto_fd int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return cr_err_sys(err, "memfd_create");
+	if (fill(r, g, fd, err) < 0 || set_fd_attributes(g, fd, err) < 0)
+		return -1;
+	if (g->seals && fcntl(fd, F_ADD_SEALS, g->seals) < 0)
+		return cr_err_sys(err, "F_ADD_SEALS");
+	return cr_steal_fd(&fd);
+}
+
+/* In the directory of its path, but without any name. */
+static int make_tmpfile(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
+{
+	char dir[4096];
+	cr_auto_fd int fd = -1;
+
+	if (parent_of(g->path, dir, sizeof(dir)) < 0)
+		return cr_err_set(err, CR_BAD_INPUT, "malformed path");
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return cr_err_sys(err, "unable to make a nameless file in %s", dir);
+	if (fill(r, g, fd, err) < 0 || set_fd_attributes(g, fd, err) < 0)
+		return -1;
+	return cr_steal_fd(&fd);
+}
+
+static int make_nameless(struct restore *r, const Cr__Ghost *g, struct object_fd *o,
+			 struct cr_err *err)
+{
+	int fd = g->memfd ? make_memfd(r, g, err) : make_tmpfile(r, g, err);
+
+	if (fd < 0)
+		return cr_err_wrap(err, "%s", g->path);
+	o->id = g->id;
+	o->fd[0] = file_stash(r, fd, err);
+	return o->fd[0] < 0 ? -1 : 0;
+}
+
 static int make(struct restore *r, const Cr__Ghost *g, struct object_fd *o, struct cr_err *err)
 {
 	char path[4096 + 64];
@@ -169,7 +235,9 @@ int ghosts_make(struct restore *r, struct cr_err *err)
 	if (!r->ghosts)
 		return cr_err_sys(err, "out of memory");
 	for (unsigned int i = 0; i < l->count; i++) {
-		if (make(r, l->items[i], &r->ghosts[i], err) < 0)
+		const Cr__Ghost *g = l->items[i];
+
+		if ((g->memfd || g->tmpfile ? make_nameless : make)(r, g, &r->ghosts[i], err) < 0)
 			return -1;
 		r->n_ghosts++;
 	}

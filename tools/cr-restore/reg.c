@@ -23,8 +23,12 @@ static int reg_check(struct restore *r, const void *msg, struct cr_err *err)
 static int reg_open(struct restore *r, const void *msg, struct cr_err *err)
 {
 	const Cr__Reg *m = msg;
-	int fd = ref_open(r, m->ref, (int)(m->open_flags & ~ONCE) | O_NOCTTY, err);
+	int flags = (int)(m->open_flags & ~ONCE) | O_NOCTTY, fd;
 
+	/* Made by then. */
+	if ((flags & O_TMPFILE) == O_TMPFILE)
+		flags &= ~O_TMPFILE;
+	fd = ref_open(r, m->ref, flags, err);
 	if (fd < 0)
 		return -1;
 	if (m->pos && lseek(fd, (off_t)m->pos, SEEK_SET) < 0) {
