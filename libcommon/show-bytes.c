@@ -13,16 +13,14 @@ struct name {
 };
 
 static const struct name si_codes[] = {
-	{ 0, "SI_USER" },	 { 0x80, "SI_KERNEL" },	  { -1, "SI_QUEUE" },
-	{ -2, "SI_TIMER" },	 { -3, "SI_MESGQ" },	  { -4, "SI_ASYNCIO" },
-	{ -5, "SI_SIGIO" },	 { -6, "SI_TKILL" },	  { -7, "SI_DETHREAD" },
-	{ -60, "SI_ASYNCNL" },	 { 0, NULL },
+	{ 0, "SI_USER" },      { 0x80, "SI_KERNEL" }, { -1, "SI_QUEUE" }, { -2, "SI_TIMER" },
+	{ -3, "SI_MESGQ" },    { -4, "SI_ASYNCIO" },  { -5, "SI_SIGIO" }, { -6, "SI_TKILL" },
+	{ -7, "SI_DETHREAD" }, { -60, "SI_ASYNCNL" }, { 0, NULL },
 };
 
 static const struct name cld_codes[] = {
-	{ 1, "CLD_EXITED" },  { 2, "CLD_KILLED" },  { 3, "CLD_DUMPED" },
-	{ 4, "CLD_TRAPPED" }, { 5, "CLD_STOPPED" }, { 6, "CLD_CONTINUED" },
-	{ 0, NULL },
+	{ 1, "CLD_EXITED" },  { 2, "CLD_KILLED" },    { 3, "CLD_DUMPED" }, { 4, "CLD_TRAPPED" },
+	{ 5, "CLD_STOPPED" }, { 6, "CLD_CONTINUED" }, { 0, NULL },
 };
 
 static const struct name at_types[] = {

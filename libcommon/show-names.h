@@ -22,7 +22,7 @@ enum cr_show_decoded {
 
 /* @field of message @msg has @value.  Bits without a name are put in hex. */
 enum cr_show_decoded cr_show_decode(const char *msg, const char *field, uint64_t value, char *buf,
-			      size_t size);
+				    size_t size);
 
 /* What element @index of a repeated field is called ("RLIMIT_CPU"), or NULL. */
 const char *cr_show_index_name(const char *field, size_t index);
@@ -38,7 +38,7 @@ struct cr_show_part {
 
 /* Fills @parts and returns how many; 0: not known, or not of that struct. */
 size_t cr_show_parts(const char *msg, const char *field, const uint8_t *data, size_t len,
-		  struct cr_show_part *parts);
+		     struct cr_show_part *parts);
 
 /* "SIGTERM", "SIGRTMIN+3"; "" for 0. */
 void cr_show_signal(uint64_t sig, char *buf, size_t size);

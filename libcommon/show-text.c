@@ -45,8 +45,7 @@ static void put_parts(FILE *out, const struct cr_show_part *parts, size_t count)
 	putc_unlocked('}', out);
 }
 
-static void put_bytes(FILE *out, const char *msg, const char *field,
-		      const ProtobufCBinaryData *b)
+static void put_bytes(FILE *out, const char *msg, const char *field, const ProtobufCBinaryData *b)
 {
 	struct cr_show_part parts[CR_SHOW_PARTS_MAX];
 	size_t n = cr_show_parts(msg, field, b->data, b->len, parts);
@@ -61,16 +60,16 @@ static void put_bytes(FILE *out, const char *msg, const char *field,
 		fprintf(out, "... (%zu bytes)", b->len);
 }
 
-static void put_number(FILE *out, const char *msg, const struct cr_show_field *v,
-		       const uint8_t *at)
+static void put_number(FILE *out, const char *msg, const struct cr_show_field *v, const uint8_t *at)
 {
 	char names[CR_SHOW_NAMES_MAX];
 
 	cr_show_put_number(out, v->desc, at);
 	if (v->desc->label == PROTOBUF_C_LABEL_REPEATED)
 		return;
-	if (cr_show_decode(msg, v->desc->name, cr_show_number(v->desc, at), names,
-			   sizeof(names)) != CR_SHOW_PLAIN && names[0])
+	if (cr_show_decode(msg, v->desc->name, cr_show_number(v->desc, at), names, sizeof(names)) !=
+		    CR_SHOW_PLAIN &&
+	    names[0])
 		fprintf(out, " (%s)", names);
 }
 

@@ -5,7 +5,8 @@
 #include "check.h"
 #include "schemas.h"
 
-/* Kinds from here on are open file descriptions, when they have an id. */
+/* Kinds from here on are open file descriptions, when they have an id; a Socket
+ * is one whose record, of the same id, cr-dump-net makes. */
 #define FIRST_FILE_KIND 40
 
 static const struct {
@@ -65,8 +66,9 @@ int collect_record(struct check *c, const struct cr_record *rec, const void *msg
 					  ((const Cr__PagesFile *)msg)->size, err);
 	default:
 		id = field_of(msg, "id", &there);
-		return rec->kind >= FIRST_FILE_KIND && there ? ids_add(&c->ids[IDS_FILE], id, err) :
-							       0;
+		return rec->kind >= FIRST_FILE_KIND && rec->kind != CR_KIND_SOCKET && there ?
+			       ids_add(&c->ids[IDS_FILE], id, err) :
+			       0;
 	}
 }
 

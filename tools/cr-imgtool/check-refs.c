@@ -21,7 +21,10 @@ static const struct {
 	const char *what;
 } refs[] = {
 	{ NULL, "pid", IDS_TASK, true, "no task with pid" },
+	{ NULL, "same_as", IDS_TASK, true, "no task with pid" },
 	{ "Fd", "file", IDS_FILE, false, "no open file description" },
+	{ "EpollItem", "file", IDS_FILE, false, "no open file description" },
+	{ "FileOwner", "file", IDS_FILE, false, "no open file description" },
 	{ NULL, "shmem", IDS_SHMEM, true, "no shared memory object" },
 	{ NULL, "ghost", IDS_GHOST, true, "no deleted file" },
 	{ "Pipe", "pipe", IDS_PIPE_DATA, false, "no pipe data" },
@@ -36,6 +39,9 @@ static void check_number(struct check *c, const char *msg, const struct cr_show_
 	for (size_t i = 0; i < sizeof(refs) / sizeof(refs[0]); i++) {
 		uint64_t id;
 
+		/* The owner of a file may be a group, or be gone. */
+		if (refs[i].set == IDS_TASK && strcmp(msg, "FileOwner") == 0)
+			continue;
 		if (strcmp(refs[i].field, v->desc->name) != 0 ||
 		    (refs[i].msg && strcmp(refs[i].msg, msg) != 0))
 			continue;
