@@ -52,7 +52,7 @@ my @faults = (
 	['bulk_offset=60', 'bulk_offset=18446744073709551600', qr/are not in ghost-2.bulk/],
 	['pages-1.bulk size=12288', 'pages-1.bulk size=4096', qr/12288 bytes, not 4096/],
 	['name=pages-1.bulk', 'name=pages-7.bulk', qr/pages-7.bulk is missing/],
-	['pages_file name', 'stats tool=x%%', qr/pages without a pages file/],
+	['pages_file name', 'stats tool=x%%', qr/pages before any pages file/],
 	['address=0x502000', 'address=0x500000', qr/extents\[1\]: 500000 is not behind/],
 	['address=0x502000', 'address=0x502001', qr/extents\[1\]: no run of pages/],
 	['pages=1 offset=8192', 'pages=2 offset=8192', qr/8192 bytes at 8192 are not in pages-1/],

@@ -77,11 +77,11 @@ static int check_pages(struct check *c, const Cr__Pages *p, struct cr_err *err)
 
 	if (!p->n_extents)
 		return 0;
-	if (!c->pages.count) {
-		fault(c, "pages without a pages file");
+	if (!c->pages_seen) {
+		fault(c, "pages before any pages file");
 		return 0;
 	}
-	f = &c->pages.list[c->pages_seen ? c->pages_seen - 1 : 0];
+	f = &c->pages.list[c->pages_seen - 1];
 	fd = open_bulk(c, f, false);
 	for (size_t i = 0; i < p->n_extents; i++) {
 		const Cr__Extent *e = p->extents[i];

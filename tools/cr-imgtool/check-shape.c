@@ -50,7 +50,8 @@ static void check_vma(struct check *c, const Cr__Mm *mm, size_t i)
 		      (unsigned long long)v->start);
 	if (v->file > mm->n_files)
 		fault(c, "vmas[%zu]: file %u of %zu", i, v->file, mm->n_files);
-	if (file && !v->file)
+	/* A private mapping of a memfd has the object in place of the file. */
+	if (file && !v->file && !v->shmem)
 		fault(c, "vmas[%zu]: a mapping of a file without a file", i);
 	if (v->kind == CR__VMA_KIND__SHMEM && !v->shmem)
 		fault(c, "vmas[%zu]: shared memory without an object", i);
