@@ -114,8 +114,6 @@ static int open_bulk(struct cr_err *err)
 			return -1;
 		r.n_bulk++;
 	}
-	if (!r.n_bulk && r.img.kinds[CR_KIND_PAGES].count)
-		return cr_err_set(err, CR_BAD_INPUT, "%s: pages without their file", r.opts.dir);
 	return 0;
 }
 

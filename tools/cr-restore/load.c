@@ -61,6 +61,24 @@ static int push(struct msg_list *l, void *msg, struct cr_err *err)
 	return 0;
 }
 
+/* Pages lie in the PagesFile that stands before them. */
+static int note_bulk(struct image *img, struct cr_err *err)
+{
+	unsigned int n = img->kinds[CR_KIND_PAGES].count;
+	uint32_t *grown;
+
+	if (!img->kinds[CR_KIND_PAGES_FILE].count)
+		return cr_err_set(err, CR_BAD_INPUT, "%s: pages without their file", CR_MANIFEST);
+	if ((n & (n - 1)) == 0) {
+		grown = realloc(img->pages_bulk, (n ? n * 2 : 1) * sizeof(*grown));
+		if (!grown)
+			return cr_err_sys(err, "out of memory");
+		img->pages_bulk = grown;
+	}
+	img->pages_bulk[n] = img->kinds[CR_KIND_PAGES_FILE].count - 1;
+	return 0;
+}
+
 static int read_records(int fd, struct image *img, struct cr_err *err)
 {
 	struct cr_reader *r;
@@ -75,6 +93,10 @@ static int read_records(int fd, struct image *img, struct cr_err *err)
 		if (!rec.info || rec.kind >= sizeof(img->kinds) / sizeof(img->kinds[0]))
 			continue;
 		msg = cr_record_unpack(&rec, err);
+		if (msg && rec.kind == CR_KIND_PAGES && note_bulk(img, err) < 0) {
+			got = -1;
+			break;
+		}
 		if (!msg || push(&img->kinds[rec.kind], msg, err) < 0) {
 			got = -1;
 			break;
@@ -187,6 +209,91 @@ static int link_tasks(struct image *img, struct cr_err *err)
 	return 0;
 }
 
+static int by_address(const void *a, const void *b)
+{
+	uint64_t x = ((const struct extent *)a)->address, y = ((const struct extent *)b)->address;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Pages records of one owner: all of them stand together in the sorted index. */
+struct owned_pages {
+	uint32_t pid, shmem;
+	unsigned int index;
+};
+
+static int by_owner(const void *a, const void *b)
+{
+	const struct owned_pages *x = a, *y = b;
+
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	return x->shmem < y->shmem ? -1 : x->shmem > y->shmem;
+}
+
+static int index_pages(struct image *img, struct cr_err *err)
+{
+	const struct msg_list *l = &img->kinds[CR_KIND_PAGES];
+
+	img->owned = calloc(l->count + 1, sizeof(*img->owned));
+	if (!img->owned)
+		return cr_err_sys(err, "out of memory");
+	for (unsigned int i = 0; i < l->count; i++) {
+		const Cr__Pages *p = l->items[i];
+
+		if (p->pid && !image_task(img, p->pid))
+			return bad(err, "pages of an unknown task", p->pid);
+		img->owned[i] = (struct owned_pages){ p->pid, p->shmem, i };
+	}
+	qsort(img->owned, l->count, sizeof(*img->owned), by_owner);
+	return 0;
+}
+
+static unsigned int first_owned(const struct image *img, const struct owned_pages *key)
+{
+	unsigned int lo = 0, hi = img->kinds[CR_KIND_PAGES].count;
+
+	while (lo < hi) {
+		unsigned int mid = (lo + hi) / 2;
+
+		if (by_owner(&img->owned[mid], key) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+int image_extents(const struct image *img, uint32_t pid, uint32_t shmem, struct extent_list *out,
+		  struct cr_err *err)
+{
+	const struct msg_list *l = &img->kinds[CR_KIND_PAGES];
+	const struct owned_pages key = { pid, shmem, 0 };
+	unsigned int from = first_owned(img, &key), to = from;
+	size_t n = 0;
+
+	for (; to < l->count && by_owner(&img->owned[to], &key) == 0; to++)
+		n += ((const Cr__Pages *)l->items[img->owned[to].index])->n_extents;
+	out->count = 0;
+	out->list = malloc((n + 1) * sizeof(*out->list));
+	if (!out->list)
+		return cr_err_sys(err, "out of memory");
+	for (; from < to; from++) {
+		const Cr__Pages *p = l->items[img->owned[from].index];
+
+		for (size_t k = 0; k < p->n_extents; k++)
+			out->list[out->count++] = (struct extent){
+				.address = p->extents[k]->address,
+				.pages = p->extents[k]->pages,
+				.offset = p->extents[k]->offset,
+				.crc = p->extents[k]->crc,
+				.bulk = img->pages_bulk[img->owned[from].index],
+			};
+	}
+	qsort(out->list, out->count, sizeof(*out->list), by_address);
+	return 0;
+}
+
 static int attach_task_records(struct image *img, struct cr_err *err)
 {
 	for (size_t k = 0; k < sizeof(task_kinds) / sizeof(task_kinds[0]); k++) {
@@ -205,18 +312,9 @@ static int attach_task_records(struct image *img, struct cr_err *err)
 			*at = l->items[i];
 		}
 	}
-	for (unsigned int i = 0; i < img->kinds[CR_KIND_PAGES].count; i++) {
-		Cr__Pages *p = img->kinds[CR_KIND_PAGES].items[i];
-		struct task_image *t;
-
-		if (!p->pid)
-			continue;
-		t = image_task(img, p->pid);
-		if (!t)
-			return bad(err, "pages of an unknown task", p->pid);
-		if (push(&t->pages, p, err) < 0)
+	for (unsigned int i = 0; i < img->n_tasks; i++)
+		if (image_extents(img, img->tasks[i].task->pid, 0, &img->tasks[i].extents, err) < 0)
 			return -1;
-	}
 	return 0;
 }
 
@@ -370,7 +468,7 @@ int image_load(int dirfd, const char *dir, struct image *img, struct cr_err *err
 	if (img->header->version != CR_STREAM_VERSION)
 		return cr_err_set(err, CR_BAD_INPUT, "%s: version %u of the format, not %u", dir,
 				  img->header->version, CR_STREAM_VERSION);
-	if (make_tasks(img, err) < 0 || link_tasks(img, err) < 0 ||
+	if (make_tasks(img, err) < 0 || link_tasks(img, err) < 0 || index_pages(img, err) < 0 ||
 	    attach_task_records(img, err) < 0 || make_threads(img, err) < 0 ||
 	    attach_thread_records(img, err) < 0 || check_complete(img, err) < 0 ||
 	    make_files(img, err) < 0 || link_files(img, err) < 0)
@@ -381,12 +479,14 @@ int image_load(int dirfd, const char *dir, struct image *img, struct cr_err *err
 void image_free(struct image *img)
 {
 	for (unsigned int i = 0; i < img->n_tasks; i++) {
-		free(img->tasks[i].pages.items);
+		free(img->tasks[i].extents.list);
 		free(img->tasks[i].threads);
 		free(img->tasks[i].children);
 	}
 	free(img->tasks);
 	free(img->files);
+	free(img->pages_bulk);
+	free(img->owned);
 	free(img->kinds[0].items);
 	for (unsigned int k = 1; k < sizeof(img->kinds) / sizeof(img->kinds[0]); k++) {
 		for (unsigned int i = 0; i < img->kinds[k].count; i++)

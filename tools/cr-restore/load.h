@@ -28,6 +28,20 @@ struct msg_list {
 	unsigned int room;
 };
 
+/* A run of pages in a bulk file of the image. */
+struct extent {
+	uint64_t address;	/* in a shared object: byte offset */
+	uint64_t pages;
+	uint64_t offset;	/* in the bulk file, bytes */
+	uint32_t crc;
+	uint32_t bulk;		/* index of the PagesFile record */
+};
+
+struct extent_list {
+	struct extent *list;
+	size_t count;
+};
+
 struct thread_image {
 	const Cr__Thread *thread;
 	const Cr__ThreadInside *inside;
@@ -40,7 +54,7 @@ struct task_image {
 	const Cr__Mm *mm;
 	const Cr__Fs *fs;
 	const Cr__FdTable *fds;
-	struct msg_list pages; /* Cr__Pages */
+	struct extent_list extents;	/* by address */
 	struct thread_image *threads; /* in the order of task->tids */
 	unsigned int n_threads;
 	struct task_image *parent; /* NULL: the root */
@@ -64,11 +78,18 @@ struct image {
 	unsigned int n_tasks;
 	struct file_image *files; /* sorted by id */
 	unsigned int n_files;
+	uint32_t *pages_bulk;		/* of each Pages record, in the order of kinds[] */
+	struct owned_pages *owned;	/* the Pages records by whose they are */
 	struct msg_list kinds[256]; /* all records, by kind */
 };
 
 int image_load(int dirfd, const char *dir, struct image *img, struct cr_err *err) CR_MUST;
 void image_free(struct image *img);
+
+/* The extents of the records of a task (@shmem 0) or a shared object, sorted
+ * by address; malloc'ed. */
+int image_extents(const struct image *img, uint32_t pid, uint32_t shmem, struct extent_list *out,
+		  struct cr_err *err) CR_MUST;
 
 struct task_image *image_task(const struct image *img, uint32_t pid);
 struct file_image *image_file(const struct image *img, uint32_t id);

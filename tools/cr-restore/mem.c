@@ -23,6 +23,10 @@
 #define PAGE 4096ull
 #define MARGIN (1ull << 30) /* kept free below the target's mappings: stacks grow */
 #define IOV_BATCH 1024ull /* UIO_MAXIOV */
+#define POPULATE_MIN (64u << 10)
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102	/* 6.13 */
+#endif
 #define FILL_BATCH (256ull << 20) /* bytes in one preadv: progress, and SIGKILL acts */
 
 int mem_own_maps(struct restore *r, struct cr_err *err)
@@ -98,12 +102,10 @@ int mem_check(struct restore *r, const struct task_image *t, struct cr_err *err)
 /* How much memory the vectors of a task can take, generously. */
 static size_t arena_size(const struct task_image *t)
 {
-	size_t n = 1 << 20, extents = 0;
+	size_t n = 1 << 20, extents = t->extents.count;
 
-	for (unsigned int i = 0; i < t->pages.count; i++)
-		extents += ((const Cr__Pages *)t->pages.items[i])->n_extents;
-	n += t->mm->n_vmas * 8 * sizeof(struct cr_op);
-	n += extents * (sizeof(struct iovec) + sizeof(struct cr_op));
+	n += (t->mm->n_vmas * 8 + t->mm->n_guards) * sizeof(struct cr_op);
+	n += extents * (sizeof(struct iovec) + 3 * sizeof(struct cr_op));
 	n += (size_t)t->n_threads * 16384;
 	for (unsigned int i = 0; i < t->n_threads; i++)
 		n += protobuf_c_message_get_packed_size(&t->threads[i].thread->base) * 4;
@@ -197,45 +199,12 @@ static void place_vdso(const struct restore *r, const struct task_image *t,
 	}
 }
 
-/* Extents of the task's own pages, in address order. */
-static int by_address(const void *a, const void *b)
-{
-	uint64_t x = (*(Cr__Extent *const *)a)->address, y = (*(Cr__Extent *const *)b)->address;
-
-	return x < y ? -1 : x > y;
-}
-
-struct extents {
-	Cr__Extent **list;
-	size_t count;
-};
-
-static int collect_extents(const struct task_image *t, struct extents *x, struct cr_err *err)
-{
-	size_t n = 0;
-
-	for (unsigned int i = 0; i < t->pages.count; i++)
-		n += ((const Cr__Pages *)t->pages.items[i])->n_extents;
-	x->list = malloc((n + 1) * sizeof(*x->list));
-	x->count = 0;
-	if (!x->list)
-		return cr_err_sys(err, "out of memory");
-	for (unsigned int i = 0; i < t->pages.count; i++) {
-		const Cr__Pages *pg = t->pages.items[i];
-
-		for (size_t k = 0; k < pg->n_extents; k++)
-			x->list[x->count++] = pg->extents[k];
-	}
-	qsort(x->list, n, sizeof(*x->list), by_address);
-	return 0;
-}
-
 struct mapper {
 	struct restore *r;
 	const struct task_image *t;
 	struct vec *v;
 	struct arena *a;
-	struct extents x;
+	struct extent_list x;
 	int *fds; /* of mm->files: [2 * i] to read, [2 * i + 1] to write */
 };
 
@@ -251,13 +220,24 @@ static int mapped_file(struct mapper *m, const Cr__Vma *vma, struct cr_err *err)
 	return *fd;
 }
 
+static int shared_object(struct mapper *m, const Cr__Vma *vma, int *fd, int *flags,
+			 struct cr_err *err)
+{
+	const struct object_fd *o = object_find(m->r->shmems, m->r->n_shmems, vma->shmem);
+	bool private = vma->kind == CR__VMA_KIND__FILE_PRIVATE;
+
+	if (!o)
+		return cr_err_set(err, CR_BAD_INPUT, "no such shared object");
+	*flags |= private ? MAP_PRIVATE : MAP_SHARED;
+	*fd = o->fd[!private && (vma->vma_flags & CR_VMA_MAYWRITE || vma->prot & PROT_WRITE)];
+	return 0;
+}
+
 /* Descriptor and mmap flags of a mapping; *flags 0: nothing to map. */
 static int source(struct mapper *m, const Cr__Vma *vma, int *fd, int *flags, struct cr_err *err)
 {
-	const struct object_fd *o;
-
 	*fd = -1;
-	*flags = MAP_FIXED_NOREPLACE;
+	*flags = MAP_FIXED_NOREPLACE | (vma->vma_flags & CR_VMA_NORESERVE ? MAP_NORESERVE : 0);
 	switch (vma->kind) {
 	case CR__VMA_KIND__ANON:
 		*flags |= MAP_PRIVATE | MAP_ANONYMOUS;
@@ -266,32 +246,26 @@ static int source(struct mapper *m, const Cr__Vma *vma, int *fd, int *flags, str
 		break;
 	case CR__VMA_KIND__FILE_PRIVATE:
 	case CR__VMA_KIND__FILE_SHARED:
+		if (!vma->file)
+			return shared_object(m, vma, fd, flags, err);
 		*flags |= vma->kind == CR__VMA_KIND__FILE_SHARED ? MAP_SHARED : MAP_PRIVATE;
 		*fd = mapped_file(m, vma, err);
 		if (*fd < 0)
 			return -1;
 		break;
 	case CR__VMA_KIND__SHMEM:
-		*flags |= MAP_SHARED;
-		o = object_find(m->r->shmems, m->r->n_shmems, vma->shmem);
-		if (!o)
-			return cr_err_set(err, CR_BAD_INPUT,
-					  "vma %" PRIx64 ": no such shared object", vma->start);
-		*fd = o->fd[vma->vma_flags & CR_VMA_MAYWRITE || vma->prot & PROT_WRITE ? 1 : 0];
-		break;
+		return shared_object(m, vma, fd, flags, err);
 	default:
 		*flags = 0;
 	}
-	if (vma->vma_flags & CR_VMA_NORESERVE)
-		*flags |= MAP_NORESERVE;
 	return 0;
 }
 
-static bool has_pages(const struct extents *x, size_t *at, const Cr__Vma *vma)
+static bool has_pages(const struct extent_list *x, size_t *at, const Cr__Vma *vma)
 {
-	while (*at < x->count && x->list[*at]->address + x->list[*at]->pages * PAGE <= vma->start)
+	while (*at < x->count && x->list[*at].address + x->list[*at].pages * PAGE <= vma->start)
 		++*at;
-	return *at < x->count && x->list[*at]->address < vma->end;
+	return *at < x->count && x->list[*at].address < vma->end;
 }
 
 static int map_all(struct mapper *m, struct cr_err *err)
@@ -325,9 +299,29 @@ static int map_all(struct mapper *m, struct cr_err *err)
 	return 0;
 }
 
-static int bulk_fd(const struct restore *r)
+/*
+ * Have the kernel make the pages of a long run at once (5.14): a fault for
+ * each costs more than filling it.  A kernel that cannot just says so.
+ */
+static void populate(struct mapper *m, uint64_t start, uint64_t end)
 {
-	return r->n_bulk ? r->bulk[0].fd[0] : -1;
+	if (end - start >= POPULATE_MIN)
+		vec_try(m->v, LABEL_FILL, SYS_madvise, (int64_t)start, (int64_t)(end - start),
+			MADV_POPULATE_WRITE);
+}
+
+static void populate_all(struct mapper *m, const struct extent *x, size_t n)
+{
+	uint64_t start = x[0].address, end = start;
+
+	for (size_t i = 0; i < n; i++) {
+		if (x[i].address != end) {
+			populate(m, start, end);
+			start = x[i].address;
+		}
+		end = x[i].address + x[i].pages * PAGE;
+	}
+	populate(m, start, end);
 }
 
 /* Read runs of extents that follow each other in the file with one call each. */
@@ -337,25 +331,29 @@ static int fill_all(struct mapper *m, struct cr_err *err)
 	size_t i = 0;
 
 	while (i < m->x.count) {
-		uint64_t offset = m->x.list[i]->offset, bytes = 0;
+		const struct extent *x = &m->x.list[i];
 		size_t n = 0, left = m->x.count - i;
+		uint64_t bytes = 0;
 		struct cr_op *op;
 
-		iov = arena_alloc(m->a, sizeof(*iov) * (left < IOV_BATCH ? left : IOV_BATCH), err);
+		if (left > IOV_BATCH)
+			left = IOV_BATCH;
+		iov = arena_alloc(m->a, sizeof(*iov) * left, err);
 		if (!iov)
 			return -1;
-		while (n < left && n < IOV_BATCH && bytes < FILL_BATCH &&
-		       m->x.list[i + n]->offset == offset + bytes) {
-			iov[n].iov_base = (void *)m->x.list[i + n]->address;
-			iov[n].iov_len = m->x.list[i + n]->pages * PAGE;
+		while (n < left && bytes < FILL_BATCH && x[n].bulk == x->bulk &&
+		       x[n].offset == x->offset + bytes) {
+			iov[n].iov_base = (void *)x[n].address;
+			iov[n].iov_len = x[n].pages * PAGE;
 			bytes += iov[n++].iov_len;
 		}
-		op = vec_sys(m->v, LABEL_FILL, SYS_preadv, bulk_fd(m->r), P(iov), (int64_t)n,
-			     (int64_t)offset);
+		populate_all(m, x, n);
+		op = vec_sys(m->v, LABEL_FILL, SYS_preadv, m->r->bulk[x->bulk].fd[0], P(iov),
+			     (int64_t)n, (int64_t)x->offset);
 		op->expect = CR_EXPECT_EQUAL;
 		op->want = (int64_t)bytes;
 		/* What was not used goes back. */
-		m->a->used -= (sizeof(*iov) * ((left < IOV_BATCH ? left : IOV_BATCH) - n)) & ~63ull;
+		m->a->used -= (sizeof(*iov) * (left - n)) & ~63ull;
 		i += n;
 	}
 	return 0;
@@ -408,6 +406,14 @@ static void finish_all(struct mapper *m, struct cr_err *err)
 	}
 }
 
+/* Guard pages without a mapping of their own (6.13). */
+static void guard_all(struct mapper *m)
+{
+	for (size_t i = 0; i < m->t->mm->n_guards; i++)
+		vec_sys(m->v, LABEL_ADVISE, SYS_madvise, (int64_t)m->t->mm->guards[i]->address,
+			(int64_t)(m->t->mm->guards[i]->pages * PAGE), MADV_GUARD_INSTALL);
+}
+
 static int set_layout(struct mapper *m, struct cr_err *err)
 {
 	const Cr__Mm *mm = m->t->mm;
@@ -444,7 +450,7 @@ static int set_layout(struct mapper *m, struct cr_err *err)
 int mem_build(struct restore *r, const struct task_image *t, const struct agent_place *p,
 	      struct vec *v, struct arena *a, struct cr_err *err)
 {
-	struct mapper m = { .r = r, .t = t, .v = v, .a = a };
+	struct mapper m = { .r = r, .t = t, .v = v, .a = a, .x = t->extents };
 	size_t n = t->mm->n_files * 2;
 	int ret = -1;
 
@@ -455,9 +461,10 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 		m.fds[i] = -1;
 	clear_space(r, p, v);
 	place_vdso(r, t, p, v);
-	if (collect_extents(t, &m.x, err) < 0 || map_all(&m, err) < 0 || fill_all(&m, err) < 0)
+	if (map_all(&m, err) < 0 || fill_all(&m, err) < 0)
 		goto out;
 	finish_all(&m, err);
+	guard_all(&m);
 	if (set_layout(&m, err) < 0)
 		goto out;
 	for (size_t i = 0; i < n; i++)
@@ -467,6 +474,5 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 	ret = 0;
 out:
 	free(m.fds);
-	free(m.x.list);
 	return ret;
 }

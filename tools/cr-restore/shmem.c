@@ -64,7 +64,7 @@ static int make_memfd(const Cr__Shmem *s, struct cr_err *err)
 	return fd;
 }
 
-static int copy_run(int to, int from, const Cr__Extent *x, uint64_t size, struct cr_err *err)
+static int copy_run(int to, int from, const struct extent *x, uint64_t size, struct cr_err *err)
 {
 	off_t in = (off_t)x->offset;
 	uint64_t left = x->pages * PAGE;
@@ -101,18 +101,13 @@ static int copy_run(int to, int from, const Cr__Extent *x, uint64_t size, struct
 
 static int fill(const struct restore *r, const Cr__Shmem *s, int fd, struct cr_err *err)
 {
-	const struct msg_list *l = &r->img.kinds[CR_KIND_PAGES];
+	struct extent_list x;
+	int ret = image_extents(&r->img, 0, s->id, &x, err);
 
-	for (unsigned int i = 0; i < l->count; i++) {
-		const Cr__Pages *p = l->items[i];
-
-		if (p->pid || p->shmem != s->id)
-			continue;
-		for (size_t k = 0; k < p->n_extents; k++)
-			if (copy_run(fd, r->bulk[0].fd[0], p->extents[k], s->size, err) < 0)
-				return -1;
-	}
-	return 0;
+	for (size_t i = 0; ret == 0 && i < x.count; i++)
+		ret = copy_run(fd, r->bulk[x.list[i].bulk].fd[0], &x.list[i], s->size, err);
+	free(x.list);
+	return ret;
 }
 
 static int make(struct restore *r, const Cr__Shmem *s, struct object_fd *o, struct cr_err *err)

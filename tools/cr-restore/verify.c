@@ -22,10 +22,11 @@ struct verify {
 	uint8_t *buf;
 };
 
-static int verify_extent(struct verify *v, int fd, const Cr__Extent *x, uint32_t pid)
+static int verify_extent(struct verify *v, const struct extent *x, uint32_t pid)
 {
 	uint64_t done = 0, size = x->pages * PAGE;
 	uint32_t crc = 0;
+	int fd = v->r->bulk[x->bulk].fd[0];
 
 	while (done < size) {
 		size_t want = size - done < CHUNK ? (size_t)(size - done) : CHUNK;
@@ -52,13 +53,9 @@ static int verify_all(struct verify *v)
 	for (unsigned int i = 0; i < v->r->img.n_tasks; i++) {
 		const struct task_image *t = &v->r->img.tasks[i];
 
-		for (unsigned int n = 0; n < t->pages.count; n++) {
-			const Cr__Pages *p = t->pages.items[n];
-
-			for (size_t k = 0; k < p->n_extents; k++)
-				if (verify_extent(v, v->r->bulk[0].fd[0], p->extents[k], p->pid))
-					return -1;
-		}
+		for (size_t n = 0; n < t->extents.count; n++)
+			if (verify_extent(v, &t->extents.list[n], t->task->pid) < 0)
+				return -1;
 	}
 	return 0;
 }
