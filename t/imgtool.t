@@ -165,7 +165,7 @@ sh('rm -rf img; mkdir img; cp good/*.bulk img');
 commit_is($stream, '--stats s.json', 0, qr/^$/, 'commit');
 files_are('ghost-2.bulk manifest.img pages-1.bulk', 'commit');
 sh_is('cr-imgtool check img', 0, qr/: good:/, 'a good image');
-sh_is('cr-imgtool show -k reg img | cmp - - && cr-imgtool show img >a; cr-imgtool show good >b; cmp a b',
+sh_is('cr-imgtool show -k reg img | wc -c >wc && cr-imgtool show img >a; cr-imgtool show good >b; cmp a b',
 	0, qr/^$/, 'the same records');
 sh_is("python3 -c 'import json; s = json.load(open(\"s.json\")); print(s[\"pages\"], s[\"bytes\"],
 	s[\"records\"], s[\"stages\"])'", 0, qr/^3 12388 20 \{'cr-dump-mem': \{'pages': 3\}\}$/, '--stats');

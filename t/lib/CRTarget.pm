@@ -59,7 +59,7 @@ sub start {
 	CRTest::spew("$dir/log", '', 0666);
 	my $self = bless { name => $o{title} // $name, dir => $dir,
 		signs => $o{root} ? "$dir/$o{root}" : $dir, img => tmpdir(), seen => 0 }, $class;
-	$self->{pid} = background($cmd, session => 1, dir => $dir, out => "$dir/log",
+	$self->{pid} = background($cmd, session => $o{session} // 1, dir => $dir, out => "$dir/log",
 		err => "$dir/log", env => $o{env}, setup => $o{setup});
 	return $self;
 }
@@ -120,6 +120,7 @@ sub gone {
 sub restore_detached {
 	my ($self, @options) = @_;
 
+	touch("$self->{signs}/restored");
 	return exits(0, [tool('cr-restore'), '-d', '-D', $self->{img}, @options],
 		"$self->{name}: cr-restore -d")->{status} == 0;
 }
@@ -128,6 +129,7 @@ sub restore_detached {
 sub restore {
 	my ($self, @options) = @_;
 	my $dir = tmpdir();
+	touch("$self->{signs}/restored");
 	my $pid = background([tool('cr-restore'), '-D', $self->{img}, '--pidfile', "$dir/pid",
 		@options], out => "$dir/out", err => "$dir/err");
 

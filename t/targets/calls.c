@@ -269,8 +269,8 @@ static void compare(const struct call *c)
 		return;
 	}
 	/* A process that was only frozen counts the time, one that was away not. */
-	if (took + EARLY < limit_ns || took > limit_ns + away + LATE ||
-	    (away > 2 * EARLY && took + EARLY < limit_ns + away))
+	due = limit_ns + (t_seen("restored") ? away : 0);
+	if (took + EARLY < due || took > limit_ns + away + LATE)
 		t_differs("%s: lasted %llu ms of %llu, and %llu away", c->name,
 			  (unsigned long long)(took / MS), (unsigned long long)(limit_ns / MS),
 			  (unsigned long long)(away / MS));

@@ -168,13 +168,18 @@ T_UNUSED static void t_sleep_ms(unsigned int ms)
 		;
 }
 
-/* Has the test asked for the comparison? */
-T_UNUSED static bool t_asked(void)
+T_UNUSED static bool t_seen(const char *name)
 {
 	char path[PATH_MAX + 32];
 
-	t_name(path, sizeof(path), "verify");
+	t_name(path, sizeof(path), name);
 	return access(path, F_OK) == 0;
+}
+
+/* Has the test asked for the comparison? */
+T_UNUSED static bool t_asked(void)
+{
+	return t_seen("verify");
 }
 
 T_UNUSED static void t_wait(void)

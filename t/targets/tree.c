@@ -113,10 +113,7 @@ static void plain(int i, pid_t parent)
 
 static void wait_file(const char *name)
 {
-	char path[PATH_MAX + 32];
-
-	t_name(path, sizeof(path), name);
-	while (access(path, F_OK) < 0)
+	while (!t_seen(name))
 		t_sleep_ms(1);
 }
 
