@@ -38,6 +38,7 @@ our @ALL = (
 	[fds => 'owners of files', 'owner'],
 	[files => 'a reader', 'reader'],
 	[fds => 'files without a name', 'ghost'],
+	[fds => 'fifos, packets', 'fifo'],
 	[ident => 'identity', 'ident'],
 	[ident => 'identity in a chroot', 'ident', args => ['chroot'], root => 'newroot'],
 	[ident => 'credentials of root', 'creds'],

@@ -92,6 +92,7 @@ struct dump {
 	uint32_t n_all;
 	struct map tids;		/* threads of the tree, zombies too; to their Task's pid */
 	uint64_t n_descriptors;
+	uint32_t n_pipes;		/* ids of PipeData records */
 	struct owner *owners;		/* see owner.h */
 	struct ghosts *ghosts;		/* see ghosts.h */
 	struct map shmems;		/* inode to id of the stream's Shmem records */

@@ -4,8 +4,11 @@
 
 #include <stddef.h>
 
-const struct file_kind *const file_kinds[] = {
-	&kind_pipe,	&kind_socket, &kind_memfd, &kind_reg,	&kind_eventfd, &kind_timerfd,
-	&kind_signalfd, &kind_epoll,  &kind_pidfd, &kind_other,	/* matches all, refuses all */
-	NULL,
-};
+const struct file_kind
+	*const
+		file_kinds[] = {
+			&kind_pipe,    &kind_socket,  &kind_memfd,    &kind_reg,
+			&kind_eventfd, &kind_timerfd, &kind_signalfd, &kind_epoll,
+			&kind_pidfd,   &kind_fifo,    &kind_other,	/* matches all, refuses all */
+			NULL,
+		};

@@ -7,6 +7,7 @@
 
 extern const struct file_kind kind_epoll;
 extern const struct file_kind kind_eventfd;
+extern const struct file_kind kind_fifo;
 extern const struct file_kind kind_memfd;
 extern const struct file_kind kind_other;
 extern const struct file_kind kind_pidfd;

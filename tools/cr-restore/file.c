@@ -17,8 +17,8 @@
 #include "restore.h"
 
 static const struct file_ops *const table[] = {
-	&reg_ops,      &pipe_ops,  &eventfd_ops, &timerfd_ops,
-	&signalfd_ops, &epoll_ops, &pidfd_ops,	 &memfd_ops,
+	&reg_ops,   &pipe_ops,	&eventfd_ops, &timerfd_ops, &signalfd_ops,
+	&epoll_ops, &pidfd_ops, &memfd_ops,   &fifo_ops,
 };
 
 const struct file_ops *file_ops_of(unsigned int kind)

@@ -5,13 +5,12 @@
  * target opened again by its name, in /proc or of a fifo, is opened so here:
  * the kernel marks it with O_LARGEFILE.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "file-kinds.h"
+#include "pipe-fill.h"
 #include "restore.h"
 
 #define KERNEL_LARGEFILE 0100000	/* glibc's O_LARGEFILE is 0 on 64-bit */
@@ -21,67 +20,32 @@ static uint64_t pipe_object(const void *msg)
 	return (uint64_t)((const Cr__Pipe *)msg)->pipe + 1;
 }
 
-static const Cr__PipeData *find_data(const struct restore *r, uint32_t pipe)
-{
-	const struct msg_list *l = &r->img.kinds[CR_KIND_PIPE_DATA];
-
-	for (unsigned int i = 0; i < l->count; i++)
-		if (((const Cr__PipeData *)l->items[i])->pipe == pipe)
-			return l->items[i];
-	return NULL;
-}
-
 static int pipe_check(struct restore *r, const void *msg, struct cr_err *err)
 {
 	const Cr__Pipe *m = msg;
 
-	if (!find_data(r, m->pipe))
+	if (!pipe_data(r, m->pipe))
 		return cr_err_set(err, CR_BAD_INPUT, "pipe %u: its record is missing", m->pipe);
-	return 0;
-}
-
-static int fill(int fd, const Cr__PipeData *d, struct cr_err *err)
-{
-	size_t done = 0;
-
-	if (d->capacity && fcntl(fd, F_SETPIPE_SZ, (int)d->capacity) < 0)
-		return cr_err_sys(err, "pipe %u: unable to give it %u bytes", d->pipe, d->capacity);
-	while (done < d->data.len) {
-		ssize_t n = write(fd, d->data.data + done, d->data.len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return cr_err_sys(err, "pipe %u: unable to put its bytes back", d->pipe);
-		done += (size_t)n;
-	}
 	return 0;
 }
 
 static struct object_fd *make(struct restore *r, const Cr__PipeData *d, struct cr_err *err)
 {
-	struct object_fd *grown, *o;
+	struct object_fd *o = pipe_object_new(r, d->pipe, err);
 	int fd[2], i;
 
-	grown = realloc(r->pipes, (r->n_pipes + 1) * sizeof(*grown));
-	if (!grown) {
-		cr_err_sys(err, "out of memory");
+	if (!o)
 		return NULL;
-	}
-	r->pipes = grown;
 	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) < 0) {
 		cr_err_sys(err, "pipe %u: pipe2", d->pipe);
 		return NULL;
 	}
-	o = &r->pipes[r->n_pipes++];
-	o->id = d->pipe;
-	o->fd[0] = o->fd[1] = -1;
 	for (i = 0; i < 2; i++) {
 		o->fd[i] = file_stash(r, fd[i], err);
 		if (o->fd[i] < 0)
 			return NULL;
 	}
-	return fill(o->fd[1], d, err) < 0 ? NULL : o;
+	return pipe_fill(o->fd[1], d, err) < 0 ? NULL : o;
 }
 
 /* The description that pipe2(2) made, with the target's flags. */
@@ -108,7 +72,7 @@ static int pipe_open(struct restore *r, const void *msg, struct cr_err *err)
 	int fd;
 
 	if (!o)
-		o = make(r, find_data(r, m->pipe), err);
+		o = make(r, pipe_data(r, m->pipe), err);
 	if (!o)
 		return -1;
 	if (!(m->open_flags & KERNEL_LARGEFILE))

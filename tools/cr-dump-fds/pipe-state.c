@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipe-state.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "parse.h"
+#include "pipe-bytes.h"
+#include "proc.h"
+
+void pipe_state_note(struct pipe_state *p, struct file *f)
+{
+	if ((f->flags & O_ACCMODE) != O_WRONLY)
+		p->reader = f;
+	if ((f->flags & O_ACCMODE) != O_RDONLY) {
+		p->writer = f;
+		p->n_writers++;
+	}
+	p->packets |= (f->flags & O_DIRECT) != 0;
+}
+
+enum pipe_end pipe_state_end(const struct pipe_state *p, int fd)
+{
+	struct pollfd pfd = { .fd = fd };
+
+	if (p->reader && p->writer)
+		return PIPE_INSIDE;
+	if (poll(&pfd, 1, 0) < 0)
+		return PIPE_UNKNOWN;
+	if (p->writer)
+		return pfd.revents & POLLERR ? PIPE_INSIDE : PIPE_OUTSIDE;
+	return pfd.revents & POLLHUP ? PIPE_HANGUP : PIPE_UNKNOWN;
+}
+
+static int put_bytes(struct dump *d, const struct pipe_state *p, const struct file *f, int capacity,
+		     const struct pipe_bytes *bytes, struct cr_err *err)
+{
+	Cr__PipeData m = CR__PIPE_DATA__INIT;
+	cr_auto_free Cr__PipePiece *pieces = calloc(bytes->n_pieces + 1, sizeof(*pieces));
+	cr_auto_free Cr__PipePiece **list = calloc(bytes->n_pieces + 1, sizeof(*list));
+
+	if (!pieces || !list)
+		return cr_err_sys(err, "out of memory");
+	for (size_t i = 0; i < bytes->n_pieces; i++) {
+		cr__pipe_piece__init(&pieces[i]);
+		pieces[i].length = bytes->pieces[i].length;
+		pieces[i].packet = bytes->pieces[i].packet;
+		list[i] = &pieces[i];
+	}
+	m.pipe = p->id;
+	m.ino = f->ino;
+	m.capacity = (uint32_t)capacity;
+	m.data.data = bytes->data;
+	m.data.len = bytes->len;
+	m.pieces = list;
+	m.n_pieces = bytes->n_pieces;
+	return cr_stage_put(d->st, CR_KIND_PIPE_DATA, &m, err);
+}
+
+int pipe_state_put(struct dump *d, const struct pipe_state *p, int fd, const char *kind,
+		   struct cr_err *err)
+{
+	const struct file *f = p->reader ? p->reader : p->writer;
+	int capacity = fcntl(fd, F_GETPIPE_SZ), ret;
+	struct pipe_bytes bytes = { 0 };
+
+	if (capacity < 0)
+		return cr_err_sys(err, "F_GETPIPE_SZ");
+	/* Without a reader nobody can see the bytes any more. */
+	if (p->reader && pipe_bytes_read(fd, capacity, p->packets, &bytes, err) < 0) {
+		pipe_bytes_free(&bytes);
+		if (err->class == CR_REFUSED)
+			return file_refuse(d, f, kind, err->msg, "raise fs.pipe-max-size", err);
+		return cr_err_wrap(err, "pid %d: fd %d (%s)", (int)f->proc->pid, f->fd, f->target);
+	}
+	ret = put_bytes(d, p, f, capacity, &bytes, err);
+	pipe_bytes_free(&bytes);
+	return ret;
+}
+
+/* Has the process a descriptor of the same pipe? */
+static bool holds(pid_t pid, const struct stat *sb)
+{
+	char path[64];
+	cr_auto_dir DIR *dir = NULL;
+	struct dirent *e;
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	while (dir && (e = readdir(dir)))
+		if (fstatat(dirfd(dir), e->d_name, &st, 0) == 0 && st.st_ino == sb->st_ino &&
+		    st.st_dev == sb->st_dev)
+			return true;
+	return false;
+}
+
+void pipe_state_name_outside(const struct dump *d, const struct file *f, bool *found, char *what,
+			     size_t size)
+{
+	cr_auto_dir DIR *proc = opendir("/proc");
+	struct cr_proc_stat st;
+	struct dirent *e;
+	struct cr_err ignored;
+	pid_t pid;
+
+	*found = false;
+	snprintf(what, size, "its other end is outside of the tree");
+	while (proc && (e = readdir(proc))) {
+		if (cr_parse_pid(e->d_name, &pid) < 0 || process_of(d, pid) || pid == getpid() ||
+		    !holds(pid, &f->sb))
+			continue;
+		*found = true;
+		if (cr_proc_stat(pid, &st, &ignored) == 0)
+			snprintf(what, size, "its other end is outside of the tree, in pid %d (%s)",
+				 (int)pid, st.comm);
+		return;
+	}
+}
