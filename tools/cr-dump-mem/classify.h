@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* What a mapping is, and whether it can be carried. */
+#ifndef CLASSIFY_H
+#define CLASSIFY_H
+
+#include "dump.h"
+
+/* Vma.vma_flags */
+uint32_t classify_flags(const struct cr_map *m);
+
+/* The kernel's own code and data, by their names in brackets. */
+bool classify_special(const char *name, const struct cr_map *m, Cr__VmaKind *kind);
+
+/* Plain memory, by its name: "", "[heap]", "[stack]", "[anon:...]" */
+bool classify_is_anonymous(const char *name);
+
+/* Why it cannot be carried, by its flags; NULL: nothing is wrong. */
+const char *classify_refusal(const struct cr_map *m, const char **remedy);
+
+/* Refuse a vDSO that the process has changed: it would be lost. */
+int classify_check_vdso(struct dump *d, pid_t pid, const Cr__Mm *mm, struct cr_err *err) CR_MUST;
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* Copying one unit of pages: the work of a pool's thread. */
+#ifndef COPY_H
+#define COPY_H
+
+#include <sys/uio.h>
+
+#include "pool.h"
+
+#define COPY_BUF (256u << 10)
+#define COPY_PIECES 64		/* at most: one a page of the buffer */
+
+struct copier {
+	int out;
+	uint8_t *buf;		/* COPY_BUF */
+	struct span pieces[COPY_PIECES];
+	unsigned int n_pieces;
+	struct iovec iov[COPY_PIECES];
+	uint64_t written;
+	uint64_t zero;
+	uint64_t bad_address;
+	uint64_t n_bad;
+};
+
+int copier_init(struct copier *c, int out, struct cr_err *err) CR_MUST;
+void copier_release(struct copier *c);
+
+int copy_unit(struct copier *c, const struct batch *b, struct unit *u, struct cr_err *err) CR_MUST;
+
+#endif

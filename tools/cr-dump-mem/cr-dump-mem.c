@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cr-dump-mem: a stage of the pipeline that adds the address spaces of the
+ * frozen processes, and writes their pages into the image directory.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dump.h"
+#include "fault.h"
+#include "files.h"
+#include "ghost.h"
+#include "opt.h"
+
+static struct dump dump = { .ghost_limit = CR_GHOST_LIMIT, .dirfd = -1, .pages_fd = -1 };
+
+static const struct cr_opt options[] = {
+	{ 'D', "images-dir", CR_OPT_STR, "DIR", "write pages and deleted files into DIR",
+	  &dump.dir },
+	{ 0, "ghost-limit", CR_OPT_SIZE, "SIZE", "largest deleted file that is carried (1M)",
+	  &dump.ghost_limit },
+	{ 0, NULL, 0, NULL, NULL, NULL },
+};
+
+static const struct cr_opt_spec spec = {
+	.name = "cr-dump-mem",
+	.operands = "",
+	.purpose = "Add the memory of frozen processes to the stream.",
+	.opts = options,
+};
+
+/* Nothing is frozen yet: what can be done now costs the target no time. */
+static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
+{
+	struct dump *d = ctx;
+
+	d->st = st;
+	if (!cr_stage_session(st, err))
+		return cr_err_wrap(err, "the stream comes from no freeze that lasts");
+	if (files_new(&d->files, err) < 0)
+		return -1;
+	if (!d->dir)
+		return 0;
+	d->dirfd = cr_image_dir(d->dir, true, err);
+	if (d->dirfd < 0)
+		return -1;
+	d->pages_fd = cr_image_create(d->dirfd, "pages", d->pages_name, err);
+	if (d->pages_fd < 0)
+		return -1;
+	cr_fault("pages-file");
+	return pool_open(d->pages_fd, &d->pool, err);
+}
+
+static int add_target(struct dump *d, pid_t pid, struct cr_err *err)
+{
+	struct target *grown;
+
+	/* Room is made in powers of two. */
+	if (!(d->n_targets & (d->n_targets - 1))) {
+		grown = realloc(d->targets, (d->n_targets * 2 + 1) * sizeof(*grown));
+		if (!grown)
+			return cr_err_sys(err, "out of memory");
+		d->targets = grown;
+	}
+	d->targets[d->n_targets++] = (struct target){ .pid = pid };
+	return 0;
+}
+
+static int dump_target(struct dump *d, struct target *t, struct cr_err *err)
+{
+	t->done = true;
+	if (mm_dump(d, t, err) < 0)
+		return cr_err_wrap(err, "pid %d", (int)t->pid);
+	return 0;
+}
+
+static int on_agent(struct dump *d, const Cr__Agent *m, struct cr_err *err)
+{
+	for (size_t i = d->next_target; i < d->n_targets; i++) {
+		struct target *t = &d->targets[i];
+
+		if (t->pid != (pid_t)m->pid)
+			continue;
+		d->next_target = i + 1;
+		t->agent_start = m->address;
+		t->agent_end = m->address + m->length;
+		return dump_target(d, t, err);
+	}
+	return 0;
+}
+
+/*
+ * An agent may be put into a process at any time before its Agent record comes
+ * by; behind it, or at the end, the address space does not change any more.
+ */
+static int record(struct cr_stage *st, void *ctx, const struct cr_record *rec, const void *msg,
+		  struct cr_err *err)
+{
+	const Cr__Task *task = msg;
+
+	(void)st;
+	switch (rec->kind) {
+	case CR_KIND_TASK:
+		if (task->state == CR__TASK_STATE__ZOMBIE)
+			return 0;
+		return add_target(ctx, (pid_t)task->pid, err);
+	case CR_KIND_AGENT:
+		return on_agent(ctx, msg, err);
+	default:
+		return 0;
+	}
+}
+
+static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
+{
+	struct dump *d = ctx;
+
+	(void)st;
+	for (size_t i = 0; i < d->n_targets; i++)
+		if (!d->targets[i].done && dump_target(d, &d->targets[i], err) < 0)
+			return -1;
+	return pages_finish(d, err);
+}
+
+static void release(struct dump *d)
+{
+	pool_free(d->pool);
+	files_free(d->files);
+	free(d->targets);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct cr_stage_ops ops = {
+		.start = start,
+		.record = record,
+		.finish = finish,
+	};
+	int ret;
+
+	cr_opt_parse(&spec, argc, argv);
+	ret = cr_stage_run(&ops, &dump);
+	release(&dump);
+	return ret;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of this program share. */
+#ifndef DUMP_H
+#define DUMP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "image.h"
+#include "maps.h"
+#include "pool.h"
+#include "stage.h"
+
+struct files;
+
+/* A process that is to be dumped, once it is known where its agent is. */
+struct target {
+	pid_t pid;
+	uint64_t agent_start;	/* 0: it has none */
+	uint64_t agent_end;
+	bool done;
+};
+
+struct dump {
+	struct cr_stage *st;
+	const char *dir;	/* NULL: only say what there is */
+	uint64_t ghost_limit;
+	int dirfd;		/* -1 without dir */
+	int pages_fd;
+	char pages_name[CR_IMAGE_NAME_MAX];
+	struct pool *pool;	/* NULL without dir */
+	struct files *files;
+	struct target *targets;
+	size_t n_targets;
+	size_t next_target;	/* agents come in the order of the tasks */
+	uint64_t n_mappings;
+	uint64_t n_pages;	/* without dir: that there are */
+};
+
+/* All of one process; its pages may still be on their way when it returns. */
+int mm_dump(struct dump *d, const struct target *t, struct cr_err *err) CR_MUST;
+
+/* Give the batch to the pool, or without -D show it; takes it. */
+int pages_add(struct dump *d, struct batch *b, struct cr_err *err) CR_MUST;
+
+/* Wait for the pages; the records that say where they are. */
+int pages_finish(struct dump *d, struct cr_err *err) CR_MUST;
+
+/* Say that the mapping at @address is not supported. */
+int refuse_vma(struct dump *d, pid_t pid, uint64_t address, const char *kind, const char *remedy,
+	       struct cr_err *err) CR_MUST;
+
+#endif

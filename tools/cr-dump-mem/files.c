@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+#include "files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "fileref.h"
+#include "ghost.h"
+#include "proc.h"
+#include "shmem.h"
+
+/* Names as smaps prints them tell files with several links apart. */
+struct entry {
+	struct entry *next;
+	uint64_t dev;
+	uint64_t ino;
+	char *name;
+	struct mapped m;
+};
+
+struct known {	/* ids by identity */
+	dev_t dev;
+	ino_t ino;
+	uint32_t id;
+};
+
+struct known_list {
+	struct known *list;
+	uint32_t count;
+};
+
+#define HEADS 1024
+
+struct files {
+	struct entry *heads[HEADS];
+	struct known_list ghosts;
+	struct known_list shmems;
+	dev_t shm_dev;
+};
+
+/*
+ * What is no file of bytes, by its file system or by the name that the kernel
+ * gives to what has no type (st_mode) or no path.
+ */
+static const struct {
+	unsigned long magic;	/* <linux/magic.h> */
+	const char *prefix;
+	const char *kind;
+	const char *remedy;
+} odd_files[] = {
+	{ 0x5345434d, NULL, "secret memory (memfd_secret)", "unmap it" },
+	{ 0x958458f6, NULL, "huge pages of hugetlbfs", "use transparent huge pages instead" },
+	{ 0x444d4142, NULL, "a DMA buffer", "close it before the dump" },
+	{ 0, "/[aio]", "an AIO ring", "destroy the context before the dump (io_destroy)" },
+	{ 0, "anon_inode:[io_uring]", "an io_uring", "close it before the dump" },
+	{ 0, "anon_inode:[perf_event]", "a perf event ring", "close it before the dump" },
+	{ 0, "socket:", "the ring of a packet socket", "close it before the dump" },
+	{ 0, "", "an object of the kernel", "close it before the dump" },
+};
+
+int files_new(struct files **out, struct cr_err *err)
+{
+	*out = calloc(1, sizeof(**out));
+	if (!*out)
+		return cr_err_sys(err, "out of memory");
+	return shmem_device(&(*out)->shm_dev, err);
+}
+
+void files_free(struct files *fs)
+{
+	struct entry *e, *next;
+
+	for (int i = 0; fs && i < HEADS; i++)
+		for (e = fs->heads[i]; e; e = next) {
+			next = e->next;
+			cr_fileref_release(&e->m.ref);
+			free(e->m.kind);
+			free(e->name);
+			free(e);
+		}
+	if (fs) {
+		free(fs->ghosts.list);
+		free(fs->shmems.list);
+	}
+	free(fs);
+}
+
+/* The id of (dev, ino), a new one when *new. */
+static int id_of(struct known_list *l, const struct stat *sb, uint32_t *id, bool *new,
+		 struct cr_err *err)
+{
+	struct known *grown;
+
+	*new = false;
+	for (uint32_t i = 0; i < l->count; i++)
+		if (l->list[i].ino == sb->st_ino && l->list[i].dev == sb->st_dev) {
+			*id = l->list[i].id;
+			return 0;
+		}
+	grown = realloc(l->list, (l->count + 1) * sizeof(*grown));
+	if (!grown)
+		return cr_err_sys(err, "out of memory");
+	l->list = grown;
+	*id = l->count + 1;
+	*new = true;
+	grown[l->count++] = (struct known){ sb->st_dev, sb->st_ino, *id };
+	return 0;
+}
+
+static int refused(struct mapped *m, const char *kind, const char *path, const char *remedy,
+		   struct cr_err *err)
+{
+	m->nature = MAPPED_REFUSED;
+	m->remedy = remedy;
+	if (asprintf(&m->kind, "%s%s%s", kind, path ? " " : "", path ? path : "") < 0) {
+		m->kind = NULL;
+		return cr_err_sys(err, "out of memory");
+	}
+	return 0;
+}
+
+static int look_ghost(struct dump *d, int fd, const char *path, const struct stat *sb,
+		      struct mapped *m, struct cr_err *err)
+{
+	Cr__Ghost g;
+	uint32_t id;
+	bool new;
+	int ret;
+
+	if (id_of(&d->files->ghosts, sb, &id, &new, err) < 0)
+		return -1;
+	if (new) {
+		ret = cr_ghost_fill(fd, path, id, d->ghost_limit, d->dirfd, &g, err);
+		if (ret > 0) {
+			d->files->ghosts.count--;
+			return refused(m, err->msg, NULL, CR_GHOST_REMEDY, err);
+		}
+		if (ret == 0) {
+			ret = cr_stage_put(d->st, CR_KIND_GHOST, &g, err);
+			cr_ghost_release(&g);
+		}
+		if (ret < 0)
+			return -1;
+		cr_stage_count(d->st, "ghosts", 1);
+	}
+	m->ref.path = strndup(path, cr_ghost_path_len(path));
+	if (!m->ref.path)
+		return cr_err_sys(err, "out of memory");
+	m->ref.dev = sb->st_dev;
+	m->ref.ino = sb->st_ino;
+	m->ref.mode = sb->st_mode;
+	m->ref.size = (uint64_t)sb->st_size;
+	m->ref.ghost = id;
+	return 0;
+}
+
+static int look_regular(struct dump *d, int fd, const char *path, const struct stat *sb,
+			struct mapped *m, struct cr_err *err)
+{
+	int ret = cr_fileref_fill(fd, path, true, &m->ref, err);
+
+	if (ret <= 0)
+		return ret;
+	if (sb->st_nlink == 0)
+		return look_ghost(d, fd, path, sb, m, err);
+	return refused(m, "no path leads to its file", path,
+		       "it has another link or is behind a mount: give it its name back", err);
+}
+
+/* @fd has no access to the bytes yet: open it again. */
+static int look_shmem(struct dump *d, int fd, const char *path, const struct stat *sb,
+		      struct mapped *m, struct cr_err *err)
+{
+	cr_auto_fd int readable = -1;
+	char link[40];
+	bool new;
+
+	if (strncmp(path, "/SYSV", 5) == 0)
+		return refused(m, "System V shared memory", NULL, "detach it (shmdt)", err);
+	if (strncmp(path, "/memfd:", 7) != 0 && strncmp(path, "/dev/zero", 9) != 0)
+		return refused(m, "memory of the kernel", path, "unmap it", err);
+	m->nature = MAPPED_SHMEM;
+	if (id_of(&d->files->shmems, sb, &m->shmem, &new, err) < 0)
+		return -1;
+	if (!new)
+		return 0;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	readable = open(link, O_RDONLY | O_CLOEXEC);
+	if (readable < 0)
+		return cr_err_sys(err, "unable to open %s", path);
+	return shmem_dump(d, readable, path, sb, m->shmem, err);
+}
+
+/* 1: it is none of them. */
+static int look_odd(const char *path, const struct stat *sb, unsigned long magic, struct mapped *m,
+		    struct cr_err *err)
+{
+	bool bytes = sb->st_mode & S_IFMT && path[0] == '/';
+
+	for (size_t i = 0; i < sizeof(odd_files) / sizeof(odd_files[0]); i++) {
+		const char *prefix = odd_files[i].prefix;
+		bool match = prefix ? !bytes && strncmp(path, prefix, strlen(prefix)) == 0 :
+				      magic == odd_files[i].magic;
+
+		if (match)
+			return refused(m, odd_files[i].kind, prefix && !*prefix ? path : NULL,
+				       odd_files[i].remedy, err);
+	}
+	return 1;
+}
+
+static int look(struct dump *d, int fd, const char *path, struct mapped *m, struct cr_err *err)
+{
+	struct statfs sf;
+	struct stat sb;
+	int ret;
+
+	if (fstat(fd, &sb) < 0 || fstatfs(fd, &sf) < 0)
+		return cr_err_sys(err, "unable to look at %s", path);
+	ret = look_odd(path, &sb, (unsigned long)sf.f_type, m, err);
+	if (ret <= 0)
+		return ret;
+	if (S_ISCHR(sb.st_mode) && sb.st_rdev == makedev(1, 5)) {
+		m->nature = MAPPED_ZERO;
+		return 0;
+	}
+	if (S_ISCHR(sb.st_mode) || S_ISBLK(sb.st_mode))
+		return refused(m, "the device", path, "close it before the dump", err);
+	if (!S_ISREG(sb.st_mode))
+		return refused(m, "a mapping of", path, "unmap it", err);
+	if (sb.st_dev == d->files->shm_dev)
+		return look_shmem(d, fd, path, &sb, m, err);
+	return look_regular(d, fd, path, &sb, m, err);
+}
+
+static int open_link(pid_t pid, const char *link, char *path, size_t size, struct cr_err *err)
+{
+	char name[96];
+	int fd;
+
+	if (cr_proc_link(pid, link, path, size, err) < 0)
+		return -1;
+	snprintf(name, sizeof(name), "/proc/%d/%s", (int)pid, link);
+	fd = open(name, O_PATH | O_CLOEXEC);
+	return fd < 0 ? cr_err_sys(err, "unable to open %s", name) : fd;
+}
+
+static struct entry *find(struct files *fs, uint64_t dev, uint64_t ino, const char *name)
+{
+	struct entry *e = fs->heads[(ino ^ dev) % HEADS];
+
+	while (e && (e->ino != ino || e->dev != dev || strcmp(e->name, name) != 0))
+		e = e->next;
+	return e;
+}
+
+static struct entry *add(struct files *fs, uint64_t dev, uint64_t ino, const char *name,
+			 struct cr_err *err)
+{
+	struct entry **head = &fs->heads[(ino ^ dev) % HEADS];
+	struct entry *e = calloc(1, sizeof(*e));
+
+	if (e)
+		e->name = strdup(name);
+	if (!e || !e->name) {
+		free(e);
+		cr_err_sys(err, "out of memory");
+		return NULL;
+	}
+	e->dev = dev;
+	e->ino = ino;
+	e->next = *head;
+	*head = e;
+	cr__file_ref__init(&e->m.ref);
+	return e;
+}
+
+int files_of_map(struct dump *d, pid_t pid, const struct cr_maps *maps, const struct cr_map *m,
+		 struct mapped **out, struct cr_err *err)
+{
+	const char *name = cr_map_name(maps, m);
+	const uint64_t dev = makedev(m->dev_major, m->dev_minor);
+	struct entry *e = find(d->files, dev, m->ino, name);
+	char path[2 * PATH_MAX], link[64];
+	cr_auto_fd int fd = -1;
+
+	if (!e) {
+		snprintf(link, sizeof(link), "map_files/%llx-%llx", (unsigned long long)m->start,
+			 (unsigned long long)m->end);
+		fd = open_link(pid, link, path, sizeof(path), err);
+		if (fd < 0)
+			return -1;
+		e = add(d->files, dev, m->ino, name, err);
+		if (!e || look(d, fd, path, &e->m, err) < 0)
+			return -1;
+	}
+	*out = &e->m;
+	return 0;
+}
+
+int files_of_exe(struct dump *d, pid_t pid, struct mapped **out, struct cr_err *err)
+{
+	char path[2 * PATH_MAX];
+	cr_auto_fd int fd = open_link(pid, "exe", path, sizeof(path), err);
+	struct entry *e;
+	struct stat sb;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &sb) < 0)
+		return cr_err_sys(err, "unable to look at %s", path);
+	e = find(d->files, sb.st_dev, sb.st_ino, path);
+	if (!e) {
+		e = add(d->files, sb.st_dev, sb.st_ino, path, err);
+		if (!e || look(d, fd, path, &e->m, err) < 0)
+			return -1;
+	}
+	*out = &e->m;
+	return 0;
+}

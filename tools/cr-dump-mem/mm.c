@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* One address space: its record, and which of its pages go to the pool. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "classify.h"
+#include "clean.h"
+#include "dump.h"
+#include "fault.h"
+#include "files.h"
+#include "pagemap.h"
+#include "proc.h"
+
+/* What is built for one process. */
+struct work {
+	struct dump *d;
+	const struct target *t;
+	struct cr_maps maps;
+	Cr__Mm mm;
+	Cr__Vma *vmas;
+	struct cr_range *ranges;	/* of mappings that have pages of their own */
+	uint32_t *vma_of;		/* and which of mm.vmas each is */
+	unsigned int n_ranges;
+	struct cr_page_runs runs;
+	Cr__PageRange *guards;
+	struct batch *batch;
+};
+
+static int not_enough(struct cr_err *err)
+{
+	return cr_err_sys(err, "out of memory");
+}
+
+/* 1 + index of the file in mm.files */
+static int file_index(struct work *w, struct mapped *f, uint32_t *index, struct cr_err *err)
+{
+	Cr__FileRef **grown;
+
+	if (f->pid != w->t->pid) {
+	/* Room is made in powers of two. */
+		if (!(w->mm.n_files & (w->mm.n_files - 1))) {
+			grown = realloc(w->mm.files, (w->mm.n_files * 2 + 1) * sizeof(*grown));
+			if (!grown)
+				return not_enough(err);
+			w->mm.files = grown;
+		}
+		w->mm.files[w->mm.n_files++] = &f->ref;
+		f->pid = w->t->pid;
+		f->index = (uint32_t)w->mm.n_files;
+	}
+	*index = f->index;
+	return 0;
+}
+
+/* The file of a mapping that has one.  1: it is refused. */
+static int fill_file(struct work *w, const struct cr_map *m, Cr__Vma *v, struct cr_err *err)
+{
+	struct mapped *f;
+
+	if (files_of_map(w->d, w->t->pid, &w->maps, m, &f, err) < 0)
+		return cr_err_wrap(err, "vma %" PRIx64, m->start);
+	switch (f->nature) {
+	case MAPPED_ZERO:
+		/* A private mapping of it is anonymous memory to the kernel. */
+		v->kind = CR__VMA_KIND__ANON;
+		v->pgoff = 0;
+		return 0;
+	case MAPPED_SHMEM:
+		v->kind = m->shared ? CR__VMA_KIND__SHMEM : CR__VMA_KIND__FILE_PRIVATE;
+		v->shmem = f->shmem;
+		return 0;
+	case MAPPED_FILE:
+		v->kind = m->shared ? CR__VMA_KIND__FILE_SHARED : CR__VMA_KIND__FILE_PRIVATE;
+		return file_index(w, f, &v->file, err);
+	case MAPPED_REFUSED:
+	default:
+		if (refuse_vma(w->d, w->t->pid, m->start, f->kind, f->remedy, err) < 0)
+			return -1;
+		return 1;
+	}
+}
+
+/* 1: it is refused. */
+static int fill_vma(struct work *w, const struct cr_map *m, Cr__Vma *v, struct cr_err *err)
+{
+	const char *name = cr_map_name(&w->maps, m), *kind, *remedy;
+
+	cr__vma__init(v);
+	v->start = m->start;
+	v->end = m->end;
+	v->prot = m->prot;
+	v->vma_flags = classify_flags(m);
+	if (!cr_map_has_file(m) || name[0] == '[')
+		v->name = (char *)name;
+	if (!cr_map_has_file(m) && classify_special(name, m, &v->kind))
+		return 0;
+	kind = classify_refusal(m, &remedy);
+	if (!kind && !cr_map_has_file(m) && (m->shared || !classify_is_anonymous(name))) {
+		kind = "a mapping of the kernel's own";
+		remedy = "unmap it";
+	}
+	if (kind)
+		return refuse_vma(w->d, w->t->pid, m->start, kind, remedy, err) < 0 ? -1 : 1;
+	if (!cr_map_has_file(m))
+		return 0;
+	v->pgoff = m->pgoff;
+	return fill_file(w, m, v, err);
+}
+
+static bool is_agent(const struct target *t, const struct cr_map *m)
+{
+	return m->start >= t->agent_start && m->end <= t->agent_end;
+}
+
+static bool has_own_pages(const Cr__Vma *v)
+{
+	return v->kind == CR__VMA_KIND__ANON || v->kind == CR__VMA_KIND__FILE_PRIVATE;
+}
+
+static bool is_kernels(const Cr__Vma *v)
+{
+	return v->kind == CR__VMA_KIND__VDSO || v->kind == CR__VMA_KIND__VVAR ||
+	       v->kind == CR__VMA_KIND__VSYSCALL;
+}
+
+static int fill_vmas(struct work *w, struct cr_err *err)
+{
+	const unsigned int n = w->maps.count;
+
+	w->vmas = malloc((n + 1) * sizeof(*w->vmas));
+	w->mm.vmas = malloc((n + 1) * sizeof(*w->mm.vmas));
+	w->ranges = malloc((n + 1) * sizeof(*w->ranges));
+	w->vma_of = malloc((n + 1) * sizeof(*w->vma_of));
+	if (!w->vmas || !w->mm.vmas || !w->ranges || !w->vma_of)
+		return not_enough(err);
+	for (unsigned int i = 0; i < n; i++) {
+		const struct cr_map *m = &w->maps.list[i];
+		Cr__Vma *v = &w->vmas[w->mm.n_vmas];
+		int ret;
+
+		if (is_agent(w->t, m))
+			continue;
+		ret = fill_vma(w, m, v, err);
+		if (ret < 0)
+			return -1;
+		if (ret > 0)
+			continue;
+		/* Guards may be in shared mappings too (6.15). */
+		if (!is_kernels(v)) {
+			w->vma_of[w->n_ranges] = (uint32_t)w->mm.n_vmas;
+			w->ranges[w->n_ranges++] = (struct cr_range){ m->start, m->end };
+		}
+		w->mm.vmas[w->mm.n_vmas++] = v;
+	}
+	w->d->n_mappings += w->mm.n_vmas;
+	return 0;
+}
+
+static int add_guard(struct work *w, const struct cr_page_run *run, struct cr_err *err)
+{
+	size_t n = w->mm.n_guards;
+	Cr__PageRange *grown;
+
+	/* Room is made in powers of two. */
+	if (!(n & (n - 1))) {
+		grown = realloc(w->guards, (n * 2 + 1) * sizeof(*grown));
+		if (!grown)
+			return not_enough(err);
+		w->guards = grown;
+	}
+	cr__page_range__init(&w->guards[n]);
+	w->guards[n].address = run->start;
+	w->guards[n].pages = (run->end - run->start) / CR_PAGE;
+	w->mm.n_guards++;
+	return 0;
+}
+
+static int add_pages(struct work *w, const struct cr_page_run *run, struct cr_err *err)
+{
+	const Cr__Vma *v = w->mm.vmas[w->vma_of[run->range]];
+	struct span s = {
+		.address = run->start,
+		.length = run->end - run->start,
+		.forced = !(v->prot & PROT_READ),
+		.keep_zero = v->kind == CR__VMA_KIND__FILE_PRIVATE,
+	};
+	char path[64];
+
+	if (!has_own_pages(v))
+		return 0;
+	if (s.forced && w->batch->fd < 0) {
+		snprintf(path, sizeof(path), "/proc/%d/mem", (int)w->t->pid);
+		w->batch->fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (w->batch->fd < 0)
+			return cr_err_sys(err, "unable to open %s", path);
+	}
+	return batch_span(w->batch, &s, err);
+}
+
+static int find_pages(struct work *w, struct cr_err *err)
+{
+	if (cr_pagemap_scan(w->t->pid, w->ranges, w->n_ranges, &w->runs, err) < 0)
+		return -1;
+	w->batch = batch_new(w->t->pid, err);
+	if (!w->batch)
+		return -1;
+	for (size_t i = 0; i < w->runs.count; i++) {
+		const struct cr_page_run *run = &w->runs.list[i];
+
+		if ((run->guard ? add_guard(w, run, err) : add_pages(w, run, err)) < 0)
+			return -1;
+	}
+	w->mm.guards = malloc((w->mm.n_guards + 1) * sizeof(*w->mm.guards));
+	if (!w->mm.guards)
+		return not_enough(err);
+	for (size_t i = 0; i < w->mm.n_guards; i++)
+		w->mm.guards[i] = &w->guards[i];
+	return 0;
+}
+
+/* The layout that prctl(PR_SET_MM_MAP) takes, by fields of proc_pid_stat(5). */
+static int fill_layout(struct work *w, struct cr_err *err)
+{
+	struct cr_proc_stat st;
+	Cr__Mm *mm = &w->mm;
+
+	if (cr_proc_stat(w->t->pid, &st, err) < 0)
+		return -1;
+	/* Both are sums over all mappings: nothing came or went meanwhile. */
+	if (st.field[23] != w->maps.total)
+		return cr_err_set(err, CR_SYSTEM,
+				  "its address space changed while it was read: %" PRIu64
+				  " bytes, then %" PRIu64,
+				  w->maps.total, st.field[23]);
+	mm->start_code = st.field[26];
+	mm->end_code = st.field[27];
+	mm->start_stack = st.field[28];
+	mm->start_data = st.field[45];
+	mm->end_data = st.field[46];
+	mm->start_brk = st.field[47];
+	mm->arg_start = st.field[48];
+	mm->arg_end = st.field[49];
+	mm->env_start = st.field[50];
+	mm->env_end = st.field[51];
+	return 0;
+}
+
+static int fill_exe(struct work *w, struct cr_err *err)
+{
+	struct mapped *exe;
+
+	if (files_of_exe(w->d, w->t->pid, &exe, err) < 0)
+		return -1;
+	w->mm.exe = &exe->ref;
+	if (exe->nature == MAPPED_FILE)
+		return 0;
+	w->mm.exe = NULL;
+	return cr_stage_refuse(w->d->st, w->t->pid, "exe",
+			       exe->nature == MAPPED_REFUSED ? exe->kind : "a program in a memfd",
+			       exe->nature == MAPPED_REFUSED ? exe->remedy : "run it from a file",
+			       err);
+}
+
+static int build(struct work *w, struct cr_err *err)
+{
+	cr_auto_free char *auxv = NULL;
+	size_t auxv_len;
+
+	if (cr_maps_read(w->t->pid, &w->maps, err) < 0 || fill_vmas(w, err) < 0 ||
+	    find_pages(w, err) < 0 || fill_layout(w, err) < 0 || fill_exe(w, err) < 0 ||
+	    cr_proc_read(w->t->pid, "auxv", &auxv, &auxv_len, err) < 0)
+		return -1;
+	w->mm.pid = (uint32_t)w->t->pid;
+	w->mm.auxv.data = (uint8_t *)auxv;
+	w->mm.auxv.len = auxv_len;
+	if (classify_check_vdso(w->d, w->t->pid, &w->mm, err) < 0 ||
+	    cr_stage_put(w->d->st, CR_KIND_MM, &w->mm, err) < 0)
+		return -1;
+	cr_fault("mm");
+	return 0;
+}
+
+int mm_dump(struct dump *d, const struct target *t, struct cr_err *err)
+{
+	struct work w = { .d = d, .t = t, .mm = CR__MM__INIT };
+	int ret = build(&w, err);
+
+	if (ret == 0)
+		ret = pages_add(d, cr_steal_ptr(&w.batch), err);
+	batch_free(w.batch);
+	free(w.runs.list);
+	free(w.guards);
+	free(w.mm.guards);
+	free(w.mm.files);
+	free(w.mm.vmas);
+	free(w.vmas);
+	free(w.ranges);
+	free(w.vma_of);
+	cr_maps_free(&w.maps);
+	return ret;
+}

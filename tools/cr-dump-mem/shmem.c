@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "shmem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "ghost.h"
+#include "pagemap.h"
+
+#define MEMFD "/memfd:"
+
+int shmem_device(dev_t *out, struct cr_err *err)
+{
+	cr_auto_fd int fd = memfd_create("", MFD_CLOEXEC);
+	struct stat sb;
+
+	if (fd < 0 || fstat(fd, &sb) < 0)
+		return cr_err_sys(err, "memfd_create");
+	*out = sb.st_dev;
+	return 0;
+}
+
+/* What of the object has been written, whoever maps it: the rest are holes. */
+static int add_spans(struct batch *b, int fd, uint64_t size, struct cr_err *err)
+{
+	off_t start = 0, end;
+
+	while ((uint64_t)start < size) {
+		struct span s = { 0 };
+
+		start = lseek(fd, start, SEEK_DATA);
+		if (start < 0 && errno == ENXIO)
+			return 0;
+		end = start < 0 ? -1 : lseek(fd, start, SEEK_HOLE);
+		if (end < 0)
+			return cr_err_sys(err, "unable to look for the data of shared memory");
+		s.address = (uint64_t)start & ~(uint64_t)(CR_PAGE - 1);
+		s.length = (((uint64_t)end + CR_PAGE - 1) & ~(uint64_t)(CR_PAGE - 1)) - s.address;
+		if (batch_span(b, &s, err) < 0)
+			return -1;
+		start = end;
+	}
+	return 0;
+}
+
+static int put(struct dump *d, int fd, const char *path, const struct stat *sb, uint32_t id,
+	       struct cr_err *err)
+{
+	Cr__Shmem m = CR__SHMEM__INIT;
+	cr_auto_free char *name = NULL;
+	int seals;
+
+	m.id = id;
+	m.size = (uint64_t)sb->st_size;
+	m.ino = sb->st_ino;
+	m.mode = sb->st_mode;
+	m.uid = sb->st_uid;
+	m.gid = sb->st_gid;
+	m.memfd = strncmp(path, MEMFD, sizeof(MEMFD) - 1) == 0;
+	if (m.memfd) {
+		path += sizeof(MEMFD) - 1;
+		name = strndup(path, cr_ghost_path_len(path));
+		if (!name)
+			return cr_err_sys(err, "out of memory");
+		m.name = name;
+		seals = fcntl(fd, F_GET_SEALS);
+		if (seals < 0)
+			return cr_err_sys(err, "F_GET_SEALS");
+		m.seals = (uint32_t)seals;
+	}
+	return cr_stage_put(d->st, CR_KIND_SHMEM, &m, err);
+}
+
+int shmem_dump(struct dump *d, int fd, const char *path, const struct stat *sb, uint32_t id,
+	       struct cr_err *err)
+{
+	struct batch *b;
+
+	if (put(d, fd, path, sb, id, err) < 0)
+		return -1;
+	b = batch_new(0, err);
+	if (!b)
+		return -1;
+	b->shmem = id;
+	b->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (b->fd < 0) {
+		batch_free(b);
+		return cr_err_sys(err, "unable to keep a descriptor of shared memory");
+	}
+	if (add_spans(b, fd, (uint64_t)sb->st_size, err) < 0) {
+		batch_free(b);
+		return -1;
+	}
+	return pages_add(d, b, err);
+}
