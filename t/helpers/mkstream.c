@@ -56,11 +56,14 @@ static uint32_t crc_of(char *text)
 	uint64_t len = length ? number(length) : 0;
 	uint8_t *buf = malloc(len + 1);
 	int fd = open(path, O_RDONLY);
+	uint32_t crc;
 
 	if (!length || !buf || fd < 0 || pread(fd, buf, len, (off_t)number(offset)) != (ssize_t)len)
 		fatal("cannot read", path);
 	close(fd);
-	return cr_crc32c(0, buf, len);
+	crc = cr_crc32c(0, buf, len);
+	free(buf);
+	return crc;
 }
 
 static int nibble(char c)
@@ -190,6 +193,7 @@ static void put_raw(struct cr_writer *w)
 static void put_line(struct cr_writer *w, char *line)
 {
 	const struct cr_kind_info *info;
+	ProtobufCMessage *msg;
 	char *save = NULL;
 
 	n_words = 0;
@@ -205,8 +209,10 @@ static void put_line(struct cr_writer *w, char *line)
 	if (!info)
 		fatal("no such kind", words[0]);
 	at = 1;
-	if (cr_writer_put(w, info->kind, message(info->desc, false), &err) < 0)
+	msg = message(info->desc, false);
+	if (cr_writer_put(w, info->kind, msg, &err) < 0)
 		fatal(words[0], err.msg);
+	cr_record_free_msg(msg);
 }
 
 int main(int argc, char **argv)
