@@ -127,9 +127,10 @@ static int begin(struct cr_stage *st, const struct cr_record *rec, struct cr_err
 	if (!st->pipe_out && st->header->session[0]) {
 		struct cr_err ignored;
 
-		/* A stream from a file has a session no more: that is fine. */
-		if (cr_stage_session(st, &ignored) && cr_session_ready(st->session, err) < 0)
-			return -1;
+		/* A stream from a file has a session no more, and a freeze that
+		 * has failed says so in the stream. */
+		if (cr_stage_session(st, &ignored))
+			(void)!cr_session_ready(st->session, &ignored);
 	}
 	return st->ops->start ? st->ops->start(st, st->ctx, err) : 0;
 }
