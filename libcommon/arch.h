@@ -13,7 +13,8 @@
 
 #include "../pie/agent.h"
 
-/* Registers that make system call @nr at @ip; nothing restarts on the way. */
+/* Registers that make system call @nr at @ip; nothing restarts on the way.
+ * Where an exit code follows, it lets the interrupted call go on. */
 void cr_arch_call_regs(struct user_regs_struct *regs, uint64_t ip, long nr, const uint64_t args[6]);
 /* Registers that enter the agent with @arg on the stack that ends at @stack_top. */
 void cr_arch_enter_regs(struct user_regs_struct *regs, uint64_t entry, uint64_t stack_top,
@@ -47,13 +48,19 @@ bool cr_arch_native(const struct user_regs_struct *regs);
  * The exit code of one thread: see inject.h.  Written for the address @at;
  * returns its length, 0 when @size is too small.
  */
-#define CR_EXIT_CODE_MAX 288
+#define CR_EXIT_CODE_MAX 320
 struct cr_exit_code {
 	uint64_t syscall;	/* the system call instruction it starts with */
-	uint64_t leave;		/* detach the address in the result register and go on */
+	uint64_t leave;		/* what follows it, see leave() in pie/arch/ */
 };
+
+/*
+ * What a thread does first on its way out: with @word 0 detach the address in
+ * the result register, else set the 32-bit word there to 0 and wake a waiter
+ * (by a system call, so that it does not matter whether the word is mapped).
+ */
 size_t cr_arch_exit_code(uint8_t *buf, size_t size, uint64_t at,
-			 const struct user_regs_struct *regs, uint64_t sigmask, bool eintr,
+			 const struct user_regs_struct *regs, uint64_t sigmask, uint64_t word,
 			 struct cr_exit_code *out);
 
 #endif

@@ -12,45 +12,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "arch.h"
 #include "clean.h"
 #include "fault.h"
+#include "inject-impl.h"
 #include "liveness.h"
 #include "proc.h"
 #include "vdso.h"
 
-/* Layout of the mapping. */
-#define CODE 0
-#define CTL 4096
-#define STACK_TOP 16384
-#define VECTOR STACK_TOP
-#define VECTOR_SIZE (sizeof(struct cr_vector) + CR_AGENT_OPS * sizeof(struct cr_op))
-#define DATA (VECTOR + ((VECTOR_SIZE + 4095) & ~4095ul))
-#define LENGTH (DATA + CR_AGENT_DATA)
-
-enum slot { SLOT_AGENT, SLOT_AGENT_EINTR, SLOT_THREAD, SLOTS };
-
-struct cr_agent {
-	struct cr_process *proc;
-	struct cr_tracee *host;	/* the thread it runs in */
-	uint8_t *local;		/* our attachment */
-	uint64_t base;		/* the task's attachment, 0 while it has none */
-	uint64_t pad;		/* address of the vDSO's padding */
-	int mem;		/* /proc/PID/mem */
-	bool running;		/* the host executes the agent */
-	struct cr_exit_code code[SLOTS];
-};
-
 static struct cr_agent_ctl *volatile waiting_on;
-
-static struct cr_agent_ctl *ctl_of(const struct cr_agent *a)
-{
-	return (struct cr_agent_ctl *)(a->local + CTL);
-}
 
 static struct cr_vector *vector_of(const struct cr_agent *a)
 {
-	return (struct cr_vector *)(a->local + VECTOR);
+	return (struct cr_vector *)(a->local + AGENT_VECTOR);
 }
 
 uint64_t cr_agent_address(const struct cr_agent *a)
@@ -61,12 +34,12 @@ uint64_t cr_agent_address(const struct cr_agent *a)
 uint64_t cr_agent_length(const struct cr_agent *a)
 {
 	(void)a;
-	return LENGTH;
+	return AGENT_LENGTH;
 }
 
 uint64_t cr_agent_data(const struct cr_agent *a)
 {
-	return a->base + DATA;
+	return a->base + AGENT_DATA;
 }
 
 void cr_agent_on_sigchld(void)
@@ -80,14 +53,13 @@ static long futex(uint32_t *word, int op, uint32_t val)
 	return syscall(SYS_futex, word, op, val, NULL, NULL, 0);
 }
 
-/* Write the exit code of @t into a slot of the padding. */
-static int write_slot(struct cr_agent *a, enum slot slot, const struct cr_tracee *t, bool eintr,
-		      struct cr_err *err)
+int agent_write_slot(struct cr_agent *a, enum agent_slot slot, const struct cr_tracee *t,
+		     uint64_t word, struct cr_err *err)
 {
 	uint64_t at = a->pad + (uint64_t)slot * CR_EXIT_CODE_MAX;
 	uint8_t buf[CR_EXIT_CODE_MAX];
-	size_t len = cr_arch_exit_code(buf, sizeof(buf), at, &t->regs, t->sigmask, eintr,
-				       &a->code[slot]);
+	size_t len =
+		cr_arch_exit_code(buf, sizeof(buf), at, &t->regs, t->sigmask, word, &a->code[slot]);
 
 	if (pwrite(a->mem, buf, len, (off_t)at) != (ssize_t)len)
 		return cr_err_sys(err, "pid %d: unable to write the exit code into the vDSO",
@@ -102,7 +74,7 @@ static int find_padding(struct cr_agent *a, struct cr_err *err)
 
 	if (cr_vdso_own(&own, err) < 0 || cr_vdso_of(a->proc->pid, &start, err) < 0)
 		return -1;
-	if (!start || own.size - own.used < SLOTS * CR_EXIT_CODE_MAX + 16)
+	if (!start || own.size - own.used < AGENT_SLOTS * CR_EXIT_CODE_MAX + 16)
 		return cr_err_set(err, CR_REFUSED, "pid %d: its vDSO has no room for the exit code",
 				  (int)a->proc->pid);
 	a->pad = start + ((own.used + 15) & ~15ul);
@@ -148,7 +120,7 @@ static int make_segment(struct cr_agent *a, int *id, struct cr_err *err)
 
 	if (task_euid(a->proc->pid, &euid, err) < 0)
 		return -1;
-	*id = shmget(IPC_PRIVATE, LENGTH, IPC_CREAT | 0700);
+	*id = shmget(IPC_PRIVATE, AGENT_LENGTH, IPC_CREAT | 0700);
 	if (*id < 0)
 		return cr_err_sys(err, "shmget");
 	a->local = shmat(*id, NULL, 0);
@@ -163,27 +135,46 @@ static int make_segment(struct cr_agent *a, int *id, struct cr_err *err)
 	}
 	if (shmctl(*id, IPC_RMID, NULL) < 0)
 		return cr_err_sys(err, "shmctl");
-	memcpy(a->local + CODE, cr_agent_blob, cr_agent_blob_size);
+	memcpy(a->local + AGENT_CODE, cr_agent_blob, cr_agent_blob_size);
 	return 0;
 }
 
-/* Registers first: with them the way out stands, whatever comes. */
-static int take_over(struct cr_agent *a, enum slot slot, struct cr_tracee *t, struct cr_err *err)
+int agent_point_home(struct cr_agent *a, enum agent_slot slot, struct cr_tracee *t,
+		     struct cr_err *err)
 {
 	static const uint64_t none[6];
 	struct user_regs_struct regs = t->regs;
 
 	cr_arch_call_regs(&regs, a->code[slot].syscall, SYS_getpid, none);
-	if (cr_tracee_set_regs(t, &regs, err) < 0)
+	return cr_tracee_set_regs(t, &regs, err);
+}
+
+int agent_take_over(struct cr_agent *a, enum agent_slot slot, struct cr_tracee *t,
+		    struct cr_err *err)
+{
+	if (agent_point_home(a, slot, t, err) < 0)
 		return -1;
 	cr_fault("regs-set");
 	return cr_tracee_set_mask(t, UINT64_MAX, err);
 }
 
+int agent_enter(struct cr_agent *a, struct cr_tracee *t, uint64_t ctl, uint64_t stack_top,
+		struct cr_err *err)
+{
+	struct user_regs_struct regs = t->regs;
+
+	cr_arch_enter_regs(&regs, a->base + AGENT_CODE + cr_agent_entry, a->base + stack_top,
+			   a->base + ctl);
+	if (cr_tracee_set_regs(t, &regs, err) < 0)
+		return -1;
+	cr_fault("agent-start");
+	return cr_tracee_cont(t, err);
+}
+
 static int attach(struct cr_agent *a, int id, struct cr_err *err)
 {
 	uint64_t args[6] = { (uint64_t)id, 0, SHM_EXEC };
-	uint64_t at = a->code[SLOT_AGENT].syscall;
+	uint64_t at = a->code[AGENT_SLOT_HOST].syscall;
 	long base = -1;
 
 	cr_fault("attach");
@@ -200,25 +191,17 @@ static int attach(struct cr_agent *a, int id, struct cr_err *err)
 
 static int start(struct cr_agent *a, struct cr_err *err)
 {
-	struct cr_agent_ctl *ctl = ctl_of(a);
-	struct user_regs_struct regs = a->host->regs;
+	struct cr_agent_ctl *ctl = agent_ctl(a);
 
 	ctl->mode = CR_AGENT_SERVE;
 	ctl->base = a->base;
-	ctl->leave = a->code[SLOT_AGENT].leave;
-	ctl->leave_eintr = a->code[SLOT_AGENT_EINTR].leave;
+	ctl->leave = a->code[AGENT_SLOT_HOST].leave;
 	ctl->sigmask = a->host->sigmask;
 	ctl->restart = cr_arch_restart(&a->host->regs);
-	ctl->vector = (struct cr_vector *)(a->base + VECTOR);
-	vector_of(a)->ctl = (struct cr_agent_ctl *)(a->base + CTL);
-	if (cr_alive_hold(ctl, err) < 0)
-		return -1;
-	cr_arch_enter_regs(&regs, a->base + CODE + cr_agent_entry, a->base + STACK_TOP,
-			   a->base + CTL);
-	if (cr_tracee_set_regs(a->host, &regs, err) < 0)
-		return -1;
-	cr_fault("agent-start");
-	if (cr_tracee_cont(a->host, err) < 0)
+	ctl->vector = (struct cr_vector *)(a->base + AGENT_VECTOR);
+	vector_of(a)->ctl = (struct cr_agent_ctl *)(a->base + AGENT_CTL);
+	if (cr_alive_hold(ctl, err) < 0 ||
+	    agent_enter(a, a->host, AGENT_CTL, AGENT_STACK_TOP, err) < 0)
 		return -1;
 	a->running = true;
 	return 0;
@@ -239,11 +222,10 @@ int cr_agent_inject(struct cr_process *p, struct cr_err *err)
 	a->mem = -1;
 	p->agent = a;
 	if (open_mem(a, err) < 0 || find_padding(a, err) < 0 || make_segment(a, &id, err) < 0 ||
-	    write_slot(a, SLOT_AGENT, a->host, false, err) < 0 ||
-	    write_slot(a, SLOT_AGENT_EINTR, a->host, true, err) < 0)
+	    agent_write_slot(a, AGENT_SLOT_HOST, a->host, 0, err) < 0)
 		goto fail;
 	cr_fault("slots-written");
-	if (take_over(a, SLOT_AGENT, a->host, err) < 0 || attach(a, id, err) < 0 ||
+	if (agent_take_over(a, AGENT_SLOT_HOST, a->host, err) < 0 || attach(a, id, err) < 0 ||
 	    start(a, err) < 0)
 		goto fail;
 	return 0;
@@ -252,21 +234,22 @@ fail:
 	return -1;
 }
 
-static int wait_finished(struct cr_agent *a, uint32_t command, struct cr_err *err)
+int agent_wait_finished(struct cr_agent *a, const struct cr_agent_ctl *ctl, uint32_t number,
+			struct cr_tracee *t, struct cr_err *err)
 {
-	struct cr_agent_ctl *ctl = ctl_of(a);
+	struct cr_agent_ctl *host = agent_ctl(a);
 	uint32_t bell;
 	int ret = 0;
 
-	waiting_on = ctl;
+	waiting_on = host;
 	for (;;) {
-		bell = __atomic_load_n(&ctl->doorbell, __ATOMIC_ACQUIRE);
-		if (__atomic_load_n(&ctl->finished, __ATOMIC_ACQUIRE) == command)
+		bell = __atomic_load_n(&host->doorbell, __ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&ctl->finished, __ATOMIC_ACQUIRE) == number)
 			break;
-		ret = cr_tracee_poll(a->host, err);
+		ret = cr_tracee_poll(t, err);
 		if (ret)
 			break;
-		futex(&ctl->doorbell, FUTEX_WAIT, bell);
+		futex(&host->doorbell, FUTEX_WAIT, bell);
 	}
 	waiting_on = NULL;
 	if (ret > 0)
@@ -275,7 +258,7 @@ static int wait_finished(struct cr_agent *a, uint32_t command, struct cr_err *er
 	return ret;
 }
 
-static int check_size(const struct cr_agent *a, uint32_t count, size_t data_len, struct cr_err *err)
+int agent_check_size(const struct cr_agent *a, uint32_t count, size_t data_len, struct cr_err *err)
 {
 	if (count > CR_AGENT_OPS || data_len > CR_AGENT_DATA)
 		return cr_err_set(err, CR_BAD_INPUT, "pid %d: a vector that is too long",
@@ -286,79 +269,33 @@ static int check_size(const struct cr_agent *a, uint32_t count, size_t data_len,
 int cr_agent_run(struct cr_agent *a, struct cr_op *ops, uint32_t count, void *data, size_t data_len,
 		 uint32_t *done, struct cr_err *err)
 {
-	struct cr_agent_ctl *ctl = ctl_of(a);
+	struct cr_agent_ctl *ctl = agent_ctl(a);
 	struct cr_vector *v = vector_of(a);
 	uint32_t command = ctl->command + 1;
 
-	if (check_size(a, count, data_len, err) < 0)
+	if (agent_check_size(a, count, data_len, err) < 0)
 		return -1;
 	memcpy(v->ops, ops, count * sizeof(*ops));
 	v->count = count;
 	if (data_len)
-		memcpy(a->local + DATA, data, data_len);
+		memcpy(a->local + AGENT_DATA, data, data_len);
 	__atomic_store_n(&ctl->command, command, __ATOMIC_RELEASE);
 	futex(&ctl->command, FUTEX_WAKE, 1);
 	cr_fault("agent-run");
-	if (wait_finished(a, command, err) < 0)
+	if (agent_wait_finished(a, ctl, command, a->host, err) < 0)
 		return -1;
 	memcpy(ops, v->ops, count * sizeof(*ops));
 	if (data_len)
-		memcpy(data, a->local + DATA, data_len);
+		memcpy(data, a->local + AGENT_DATA, data_len);
 	*done = v->done;
 	return 0;
-}
-
-static bool is_error(long v)
-{
-	return v < 0 && v > -4096;
-}
-
-static int step(struct cr_agent *a, struct cr_tracee *t, struct cr_op *op, struct cr_err *err)
-{
-	uint64_t args[6];
-	long result;
-
-	if (op->type != CR_OP_SYSCALL || op->refs)
-		return cr_err_set(err, CR_BAD_INPUT, "only plain system calls run in a thread");
-	memcpy(args, op->arg, sizeof(args));
-	if (cr_tracee_syscall(t, a->code[SLOT_THREAD].syscall, op->nr, args, &result, err) < 0)
-		return -1;
-	op->result = result;
-	return 0;
-}
-
-int cr_agent_run_thread(struct cr_agent *a, struct cr_tracee *t, struct cr_op *ops, uint32_t count,
-			void *data, size_t data_len, uint32_t *done, struct cr_err *err)
-{
-	*done = 0;
-	if (t == a->host)
-		return cr_agent_run(a, ops, count, data, data_len, done, err);
-	if (check_size(a, count, data_len, err) < 0 ||
-	    write_slot(a, SLOT_THREAD, t, false, err) < 0 || take_over(a, SLOT_THREAD, t, err) < 0)
-		return -1;
-	if (data_len)
-		memcpy(a->local + DATA, data, data_len);
-	for (; *done < count; ++*done) {
-		struct cr_op *op = &ops[*done];
-
-		if (step(a, t, op, err) < 0)
-			return -1;
-		cr_fault("thread-step");
-		if ((op->expect == CR_EXPECT_OK && is_error(op->result)) ||
-		    (op->expect == CR_EXPECT_EQUAL && op->result != op->want))
-			break;
-	}
-	if (data_len)
-		memcpy(data, a->local + DATA, data_len);
-	/* The slot is the next thread's. */
-	return cr_tracee_restore(t, err);
 }
 
 /* Stop the agent and detach its mapping; the host is still in our code. */
 static int leave(struct cr_agent *a, struct cr_err *err)
 {
 	uint64_t args[6] = { a->base };
-	uint64_t at = a->code[SLOT_AGENT].syscall;
+	uint64_t at = a->code[AGENT_SLOT_HOST].syscall;
 	long result;
 
 	if (a->running && cr_tracee_settle(a->host, err) < 0)
@@ -375,7 +312,7 @@ static int leave(struct cr_agent *a, struct cr_err *err)
 
 void cr_agent_evict(struct cr_agent *a)
 {
-	static const uint8_t zeros[SLOTS * CR_EXIT_CODE_MAX];
+	static const uint8_t zeros[AGENT_SLOTS * CR_EXIT_CODE_MAX];
 	struct cr_err err;
 
 	if (a->host->state != CR_TRACEE_GONE && leave(a, &err) == 0 &&
@@ -385,7 +322,7 @@ void cr_agent_evict(struct cr_agent *a)
 			cr_fault("never");	/* harmless: no code leads there */
 	}
 	if (a->local) {
-		cr_alive_drop(ctl_of(a));
+		cr_alive_drop(agent_ctl(a));
 		shmdt(a->local);
 	}
 	if (a->mem >= 0)

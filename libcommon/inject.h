@@ -17,7 +17,10 @@
  *     through shared memory and futexes, without ptrace stops.
  *  4. The agent waits on a robust futex of ours too (liveness.h).  When we die
  *     it leaves by the exit code's second instruction.
- *  5. cr_agent_evict() detaches the mapping, restores mask and then registers,
+ *  5. Another thread that is asked something runs one vector in the mapping
+ *     and waits the same way; its exit code does not detach, but clears a word
+ *     (.inside) without which the host does not detach either.
+ *  6. cr_agent_evict() detaches the mapping, restores mask and then registers,
  *     and clears the padding last.
  */
 #ifndef CR_INJECT_H
@@ -27,6 +30,7 @@
 
 #include "../pie/agent.h"
 #include "err.h"
+#include "session.h"
 #include "tree.h"
 
 struct cr_agent;
@@ -42,11 +46,12 @@ uint64_t cr_agent_data(const struct cr_agent *a);
 #define CR_AGENT_OPS 256
 #define CR_AGENT_DATA (64u << 10)
 
-/* See cr_session_run() and cr_session_run_thread() for the meaning. */
+/* See cr_session_run() and cr_session_run_threads() for the meaning. */
 int cr_agent_run(struct cr_agent *a, struct cr_op *ops, uint32_t count, void *data, size_t data_len,
 		 uint32_t *done, struct cr_err *err) CR_MUST;
-int cr_agent_run_thread(struct cr_agent *a, struct cr_tracee *t, struct cr_op *ops, uint32_t count,
-			void *data, size_t data_len, uint32_t *done, struct cr_err *err) CR_MUST;
+int cr_agent_run_thread(struct cr_agent *a, struct cr_tracee *t, const struct cr_op *ops,
+			uint32_t count, struct cr_thread_answer *answer, size_t data_len,
+			struct cr_err *err) CR_MUST;
 
 /* Undo; never fails, see tree.h.  Frees the agent. */
 void cr_agent_evict(struct cr_agent *a);

@@ -18,6 +18,7 @@ enum cr_session_request {
 	CR_SESSION_INJECT,
 	CR_SESSION_RUN,
 	CR_SESSION_COMMIT,
+	CR_SESSION_RUN_THREADS,	/* .tid: how many; the bytes are struct cr_thread_answer */
 };
 
 struct cr_session_msg {

@@ -117,13 +117,11 @@ int cr_session_inject(struct cr_session *s, pid_t pid, struct cr_agent_info *out
 	return 0;
 }
 
-int cr_session_run_thread(struct cr_session *s, pid_t pid, pid_t tid, struct cr_op *ops,
-			  uint32_t count, void *data, size_t data_len, uint32_t *done,
-			  struct cr_err *err)
+int cr_session_run(struct cr_session *s, pid_t pid, struct cr_op *ops, uint32_t count, void *data,
+		   size_t data_len, uint32_t *done, struct cr_err *err)
 {
 	struct cr_session_msg m = { .request = CR_SESSION_RUN,
 				    .pid = pid,
-				    .tid = tid,
 				    .count = count,
 				    .data_len = (uint32_t)data_len };
 
@@ -138,10 +136,40 @@ int cr_session_run_thread(struct cr_session *s, pid_t pid, pid_t tid, struct cr_
 	return 0;
 }
 
-int cr_session_run(struct cr_session *s, pid_t pid, struct cr_op *ops, uint32_t count, void *data,
-		   size_t data_len, uint32_t *done, struct cr_err *err)
+/* As many threads as there is room for in one message. */
+static int run_some(struct cr_session *s, pid_t pid, const struct cr_op *ops, uint32_t count,
+		    uint8_t *answers, uint32_t n, size_t size, struct cr_err *err)
 {
-	return cr_session_run_thread(s, pid, 0, ops, count, data, data_len, done, err);
+	struct cr_session_msg m = { .request = CR_SESSION_RUN_THREADS,
+				    .pid = pid,
+				    .tid = (int32_t)n,
+				    .count = count,
+				    .data_len = (uint32_t)(n * size) };
+
+	if (call(s, &m, ops, answers, err) < 0)
+		return -1;
+	memcpy(answers, s->buf + sizeof(m) + count * sizeof(*ops), n * size);
+	return 0;
+}
+
+int cr_session_run_threads(struct cr_session *s, pid_t pid, const struct cr_op *ops, uint32_t count,
+			   size_t data_len, struct cr_thread_answer *answers, uint32_t n,
+			   struct cr_err *err)
+{
+	size_t size = cr_thread_answer_size(count, data_len), room = CR_SESSION_DATA_MAX / size;
+	uint8_t *at = (uint8_t *)answers;
+
+	if (count > CR_SESSION_OPS_MAX || !room)
+		return cr_err_set(err, CR_SYSTEM, "a vector that is too long for the session");
+	while (n) {
+		uint32_t some = n < room ? n : (uint32_t)room;
+
+		if (run_some(s, pid, ops, count, at, some, size, err) < 0)
+			return -1;
+		at += some * size;
+		n -= some;
+	}
+	return 0;
 }
 
 int cr_session_commit(struct cr_session *s, struct cr_err *err)

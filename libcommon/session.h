@@ -45,10 +45,28 @@ int cr_session_inject(struct cr_session *s, pid_t pid, struct cr_agent_info *out
 int cr_session_run(struct cr_session *s, pid_t pid, struct cr_op *ops, uint32_t count, void *data,
 		   size_t data_len, uint32_t *done, struct cr_err *err) CR_MUST;
 
-/* The same for another thread of an injected process: system calls only. */
-int cr_session_run_thread(struct cr_session *s, pid_t pid, pid_t tid, struct cr_op *ops,
-			  uint32_t count, void *data, size_t data_len, uint32_t *done,
-			  struct cr_err *err) CR_MUST;
+/*
+ * The same vector in many threads of an injected process, one after the other:
+ * system calls only, whose results alone come back.  Each answer has its .tid
+ * set before and is followed by @count results and then by @data_len bytes,
+ * zeroed before; cr_thread_answer_size() bytes in all.
+ */
+struct cr_thread_answer {
+	int32_t tid;
+	uint32_t done;
+	int64_t result[];
+};
+static inline size_t cr_thread_answer_size(uint32_t count, size_t data_len)
+{
+	return sizeof(struct cr_thread_answer) + count * sizeof(int64_t) + ((data_len + 7) & ~7ul);
+}
+static inline void *cr_thread_answer_data(struct cr_thread_answer *a, uint32_t count)
+{
+	return &a->result[count];
+}
+int cr_session_run_threads(struct cr_session *s, pid_t pid, const struct cr_op *ops, uint32_t count,
+			   size_t data_len, struct cr_thread_answer *answers, uint32_t n,
+			   struct cr_err *err) CR_MUST;
 
 /*
  * The image is safe: give the tree its requested end (--then).  0 it has it;

@@ -42,10 +42,15 @@ static int owner_died(struct cr_agent_ctl *ctl)
 	return (load(&ctl->alive) & FUTEX_OWNER_DIED) != 0;
 }
 
+static void wake(uint32_t *word)
+{
+	sys6(__NR_futex, (long)word, FUTEX_WAKE, 0x7fffffff, 0, 0, 0);
+}
+
 static void add_and_wake(uint32_t *word, uint32_t n)
 {
 	__atomic_fetch_add(word, n, __ATOMIC_RELEASE);
-	sys6(__NR_futex, (long)word, FUTEX_WAKE, 0x7fffffff, 0, 0, 0);
+	wake(word);
 }
 
 /* Sleep while *word is @seen and the owner lives. */
@@ -132,8 +137,9 @@ static int run(struct cr_vector *v)
 	for (v->done = 0; v->done < v->count; v->done++) {
 		struct cr_op *op = &v->ops[v->done];
 
-		op->result = run_op(v, op);
-		if (!as_expected(op)) {
+		/* Nothing more for an owner that has died. */
+		op->result = owner_died(v->ctl) ? -EINTR_NR : run_op(v, op);
+		if (!as_expected(op) || owner_died(v->ctl)) {
 			v->failed = 1;
 			return -1;
 		}
@@ -181,6 +187,47 @@ static int must_interrupt(const struct cr_agent_ctl *ctl)
 	return 0;
 }
 
+static void go_home(const struct cr_agent_ctl *ctl) __attribute__((noreturn));
+static void go_home(const struct cr_agent_ctl *ctl)
+{
+	leave(ctl->leave, ctl->base, !must_interrupt(ctl));
+}
+
+/* The kernel has woken only one of those who wait for the owner's death. */
+static void pass_on_death(struct cr_agent_ctl *host)
+{
+	wake(&host->alive);
+}
+
+/*
+ * The memory that a thread runs in is the host's to detach, which it does
+ * when the thread's exit code has cleared .inside.
+ */
+static void serve_thread(struct cr_agent_ctl *ctl) __attribute__((noreturn));
+static void serve_thread(struct cr_agent_ctl *ctl)
+{
+	struct cr_agent_ctl *host = ctl->host;
+
+	run(ctl->vector);
+	__atomic_store_n(&ctl->finished, 1, __ATOMIC_RELEASE);
+	add_and_wake(&host->doorbell, 1);
+	while (!owner_died(host))
+		wait_word(host, &host->parked, 0);
+	pass_on_death(host);
+	go_home(ctl);
+}
+
+static void leave_as_host(struct cr_agent_ctl *ctl) __attribute__((noreturn));
+static void leave_as_host(struct cr_agent_ctl *ctl)
+{
+	uint32_t inside;
+
+	pass_on_death(ctl);
+	while ((inside = load(&ctl->inside)) != 0)
+		sys6(__NR_futex, (long)&ctl->inside, FUTEX_WAIT, inside, 0, 0, 0);
+	go_home(ctl);
+}
+
 static void serve(struct cr_agent_ctl *ctl)
 {
 	uint32_t seen = 0, command;
@@ -188,7 +235,7 @@ static void serve(struct cr_agent_ctl *ctl)
 	for (;;) {
 		command = load(&ctl->command);
 		if (owner_died(ctl))
-			leave(must_interrupt(ctl) ? ctl->leave_eintr : ctl->leave, ctl->base);
+			leave_as_host(ctl);
 		if (command == seen) {
 			wait_word(ctl, &ctl->command, seen);
 			continue;
@@ -205,5 +252,7 @@ void cr_agent_main(struct cr_agent_ctl *ctl)
 {
 	if (ctl->mode == CR_AGENT_SERVE)
 		serve(ctl);
+	if (ctl->mode == CR_AGENT_THREAD)
+		serve_thread(ctl);
 	run_once(ctl->vector);
 }

@@ -13,6 +13,9 @@
  *    FUTEX_OWNER_DIED (the warden holds it as a robust futex), it leaves
  *    through the exit code in the vDSO's padding, which detaches the agent's
  *    own mapping and gives the thread its state back.
+ *  - mode CR_AGENT_THREAD (dump): another thread of that process runs one
+ *    vector, says so in .finished and rings the host's .doorbell, then waits
+ *    for its tracer.  While the host's .inside is set the mapping stays.
  *  - mode CR_AGENT_ONCE (restore): it runs one vector and does not return;
  *    the vector ends in CR_OP_PARK, or the process exits with 99.
  */
@@ -65,6 +68,7 @@ struct cr_vector {
 enum cr_agent_mode {
 	CR_AGENT_SERVE,
 	CR_AGENT_ONCE,
+	CR_AGENT_THREAD,
 };
 
 /* At the start of the agent's data, page-aligned; shared with the owner. */
@@ -77,14 +81,15 @@ struct cr_agent_ctl {
 	uint32_t arrived;	/* threads in CR_OP_PARK; ONCE */
 	uint32_t failed;	/* threads whose vector failed; ONCE */
 	uint32_t gate;		/* word for the owner's own use */
+	uint32_t inside;	/* another thread is in the agent's memory; SERVE */
 	struct cr_vector *vector;	/* in the task's addresses */
 	/* What the exit code needs when the owner has died (SERVE). */
 	uint64_t base;		/* address of the mapping to detach */
-	uint64_t leave;		/* address of the exit code: the call goes on */
-	uint64_t leave_eintr;	/* address of the one that lets it return EINTR */
+	uint64_t leave;		/* address of the exit code */
 	uint64_t sigmask;	/* the thread's own */
 	uint32_t restart;	/* enum cr_restart of the interrupted call */
 	uint32_t parked;	/* what CR_OP_PARK waits on; never changes */
+	struct cr_agent_ctl *host;	/* of the process; THREAD */
 	uint64_t owner_link;	/* the owner's list of robust futexes, in its addresses */
 	uint64_t end;		/* of the agent's memory; ONCE */
 	uint64_t vectors;	/* address of those of all threads' vectors; ONCE */

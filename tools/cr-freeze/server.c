@@ -141,24 +141,63 @@ static int do_inject(struct server *s, struct cr_session_msg *m, struct cr_err *
 	return 0;
 }
 
+static int needs_agent(const struct cr_process *p, const struct cr_session_msg *m,
+		       struct cr_err *err)
+{
+	if (p->agent)
+		return 0;
+	return cr_err_set(err, CR_REFUSED, "pid %d has no agent: cr-inject comes first", m->pid);
+}
+
 static int do_run(struct server *s, struct cr_session_msg *m, struct cr_err *err)
 {
 	struct cr_process *p = target(s, m, err);
 	struct cr_op *ops = (struct cr_op *)(s->buf + sizeof(*m));
 	void *data = (uint8_t *)(ops + m->count);
 
-	if (!p)
+	if (!p || needs_agent(p, m, err) < 0)
 		return -1;
-	if (!p->agent)
-		return cr_err_set(err, CR_REFUSED, "pid %d has no agent: cr-inject comes first",
-				  m->pid);
-	if (!m->tid)
-		return cr_agent_run(p->agent, ops, m->count, data, m->data_len, &m->done, err);
-	for (unsigned int k = 0; k < p->n_threads; k++)
-		if (p->threads[k].tid == m->tid)
-			return cr_agent_run_thread(p->agent, &p->threads[k], ops, m->count, data,
-						   m->data_len, &m->done, err);
-	return cr_err_set(err, CR_REFUSED, "pid %d has no thread %d", m->pid, m->tid);
+	return cr_agent_run(p->agent, ops, m->count, data, m->data_len, &m->done, err);
+}
+
+static struct cr_tracee *find_thread(struct cr_process *p, pid_t tid, unsigned int *hint)
+{
+	for (unsigned int n = 0; n < p->n_threads; n++) {
+		unsigned int k = (*hint + n) % p->n_threads;
+
+		if (p->threads[k].tid == tid) {
+			*hint = k + 1;
+			return &p->threads[k];
+		}
+	}
+	return NULL;
+}
+
+static int do_run_threads(struct server *s, struct cr_session_msg *m, struct cr_err *err)
+{
+	struct cr_process *p = target(s, m, err);
+	const struct cr_op *ops = (const struct cr_op *)(s->buf + sizeof(*m));
+	uint8_t *answers = s->buf + sizeof(*m) + m->count * sizeof(*ops);
+	size_t bare = cr_thread_answer_size(m->count, 0), size;
+	unsigned int hint = 0;
+
+	if (!p || needs_agent(p, m, err) < 0)
+		return -1;
+	size = m->tid > 0 ? m->data_len / (uint32_t)m->tid : 0;
+	if (size < bare || size % 8)
+		return cr_err_set(err, CR_BAD_INPUT, "a request that the session does not know");
+	for (int32_t i = 0; i < m->tid; i++) {
+		struct cr_thread_answer *an =
+			(struct cr_thread_answer *)(answers + (size_t)i * size);
+		struct cr_tracee *t = find_thread(p, an->tid, &hint);
+
+		if (!t)
+			return cr_err_set(err, CR_REFUSED, "pid %d has no thread %d", m->pid,
+					  an->tid);
+		if (cr_agent_run_thread(p->agent, t, ops, m->count, an, size - bare, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int do_commit(struct server *s, struct cr_session_msg *m, struct cr_err *err)
@@ -187,6 +226,8 @@ static int dispatch(struct server *s, struct cr_session_msg *m, size_t len, stru
 		return do_inject(s, m, err);
 	case CR_SESSION_RUN:
 		return do_run(s, m, err);
+	case CR_SESSION_RUN_THREADS:
+		return do_run_threads(s, m, err);
 	case CR_SESSION_COMMIT:
 		return do_commit(s, m, err);
 	default:

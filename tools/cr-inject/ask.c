@@ -44,8 +44,8 @@ static void add_at(struct ask *a, unsigned int at, enum cr_op_expect expect, lon
 
 static void add_thread(struct ask *a, uint64_t data)
 {
-	add(a, CR_EXPECT_OK, SYS_sigaltstack, 0,
-	    data + offsetof(struct ask_thread_data, altstack), 0, 0);
+	add(a, CR_EXPECT_OK, SYS_sigaltstack, 0, data + offsetof(struct ask_thread_data, altstack),
+	    0, 0);
 	add(a, CR_EXPECT_OK, SYS_prctl, PR_GET_TID_ADDRESS,
 	    data + offsetof(struct ask_thread_data, clear_child_tid), 0, 0);
 	add(a, CR_EXPECT_OK, SYS_prctl, PR_GET_PDEATHSIG,
@@ -81,7 +81,8 @@ void ask_build_process(struct ask *a, uint64_t data)
 	add_at(a, AT_MEMBARRIER, CR_EXPECT_ANY, SYS_membarrier, MEMBARRIER_GET_REGISTRATIONS);
 }
 
-int ask_check(const struct ask *a, uint32_t done, pid_t pid, pid_t tid, struct cr_err *err)
+int ask_check(const struct ask *a, const int64_t *results, uint32_t done, pid_t pid, pid_t tid,
+	      struct cr_err *err)
 {
 	const struct cr_op *op = &a->ops[done];
 	const char *name;
@@ -90,7 +91,7 @@ int ask_check(const struct ask *a, uint32_t done, pid_t pid, pid_t tid, struct c
 		return 0;
 	name = syscall_name(op->nr);
 	return cr_err_set(err, CR_REFUSED, "pid %d: thread %d: %s inside of it: %s", (int)pid,
-			  (int)tid, name ? name : "a system call", strerror((int)-op->result));
+			  (int)tid, name ? name : "a system call", strerror((int)-results[done]));
 }
 
 static uint32_t positive(const struct ask *a, unsigned int at)

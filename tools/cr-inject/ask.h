@@ -47,7 +47,8 @@ void ask_build_process(struct ask *a, uint64_t data);
 void ask_build_thread(struct ask *a, uint64_t data);
 
 /* Did the vector run to its end?  Names the call that failed. */
-int ask_check(const struct ask *a, uint32_t done, pid_t pid, pid_t tid, struct cr_err *err) CR_MUST;
+int ask_check(const struct ask *a, const int64_t *results, uint32_t done, pid_t pid, pid_t tid,
+	      struct cr_err *err) CR_MUST;
 
 int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask *a,
 		   const struct ask_process_data *d, struct cr_err *err) CR_MUST;

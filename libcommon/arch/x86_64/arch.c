@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "arch.h"
 
+#include <linux/futex.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -25,6 +26,7 @@ void cr_arch_call_regs(struct user_regs_struct *regs, uint64_t ip, long nr, cons
 	regs->r10 = args[3];
 	regs->r8 = args[4];
 	regs->r9 = args[5];
+	regs->rbx = 1;	/* for the exit code, see cr_arch_exit_code() */
 }
 
 void cr_arch_enter_regs(struct user_regs_struct *regs, uint64_t entry, uint64_t stack_top,
@@ -164,28 +166,76 @@ static void patch_rel32(struct code *c, size_t at, size_t target)
 	memcpy(c->buf + at, &rel, 4);
 }
 
+static size_t put_detach(struct code *c)
+{
+	/* clang-format off */
+	static const uint8_t code[] = {
+		0x0f, 0x05,			/* syscall */
+		0x48, 0x89, 0xc7,		/* leave: mov %rax,%rdi */
+		0xb8, SYS_shmdt, 0, 0, 0,	/* mov $shmdt,%eax */
+		0x0f, 0x05,			/* syscall */
+	};
+	/* clang-format on */
+
+	put(c, code, sizeof(code));
+	return 2;
+}
+
+/* futex(word, FUTEX_WAKE_OP, 1, 1, word, FUTEX_OP(SET, 0, CMP_EQ, 0)) */
+static size_t put_release(struct code *c, uint64_t word)
+{
+	/* clang-format off */
+	static const uint8_t head[] = { 0x0f, 0x05 };	/* syscall */
+	static const uint8_t code[] = {
+		0x49, 0x89, 0xf8,			/* mov %rdi,%r8 */
+		0xbe, FUTEX_WAKE_OP, 0, 0, 0,		/* mov $FUTEX_WAKE_OP,%esi */
+		0xba, 1, 0, 0, 0,			/* mov $1,%edx */
+		0x41, 0xba, 1, 0, 0, 0,			/* mov $1,%r10d */
+		0x41, 0xb9, 0, 0, 0, 0,			/* mov $0,%r9d */
+		0xb8, SYS_futex, 0, 0, 0,		/* mov $futex,%eax */
+		0x0f, 0x05,			/* syscall */
+	};
+	/* clang-format on */
+
+	put(c, head, sizeof(head));
+	put_movabs(c, 7, word);		/* leave: */
+	put(c, code, sizeof(code));
+	return sizeof(head);
+}
+
+/* The last registers and the jump; returns the place of its displacement. */
+static size_t put_tail(struct code *c, const struct user_regs_struct *r)
+{
+	static const uint8_t jump[] = { 0xff, 0x25, 0, 0, 0, 0 };	/* jmp *0(%rip) */
+
+	put_movabs(c, 1, r->rcx);
+	put_movabs(c, 0, r->rax);
+	put(c, jump, sizeof(jump));
+	return c->len - 4;
+}
+#define TAIL_LEN 26
+
 /*
  *	syscall				whatever the tracer has set up
- * leave:
- *	mov %rax,%rdi; mov $shmdt,%eax; syscall
+ * leave:				%rbx is 0: the call returns EINTR
+ *	shmdt(%rax), or the word	see arch.h
  *	lea flags(%rip),%rsp; popfq; mov $RSP,%rsp
  *	rt_sigprocmask(SIG_SETMASK, &mask, NULL, 8)
+ *	mov %rbx,%rcx
  *	mov $...,%reg			all the others
- *	jmp *RIP
+ *	jrcxz 1f
+ *	mov $RCX,%rcx; mov $RAX,%rax; jmp *RIP
+ * 1:	mov $RCX,%rcx; mov $EINTR,%rax; jmp *RIP
  *
  * The stack pointer is the true one before the signal mask is, and nothing
  * changes the flags after popfq.  No memory of the task is written.
  */
 size_t cr_arch_exit_code(uint8_t *buf, size_t size, uint64_t at,
-			 const struct user_regs_struct *true_regs, uint64_t sigmask, bool eintr,
+			 const struct user_regs_struct *regs, uint64_t sigmask, uint64_t word,
 			 struct cr_exit_code *out)
 {
 	/* clang-format off */
-	static const uint8_t head[] = {
-		0x0f, 0x05,			/* syscall */
-		0x48, 0x89, 0xc7,		/* leave: mov %rax,%rdi */
-		0xb8, SYS_shmdt, 0, 0, 0,	/* mov $shmdt,%eax */
-		0x0f, 0x05,			/* syscall */
+	static const uint8_t flags[] = {
 		0x48, 0x8d, 0x25, 0, 0, 0, 0,	/* lea flags(%rip),%rsp */
 		0x9d,				/* popfq */
 	};
@@ -196,23 +246,25 @@ size_t cr_arch_exit_code(uint8_t *buf, size_t size, uint64_t at,
 		0xba, 0, 0, 0, 0,		/* mov $0,%edx */
 		0x41, 0xba, 8, 0, 0, 0,		/* mov $8,%r10d */
 		0x0f, 0x05,			/* syscall */
+		0x48, 0x89, 0xd9,		/* mov %rbx,%rcx */
 	};
+	static const uint8_t jrcxz[] = { 0xe3, TAIL_LEN };
 	/* clang-format on */
-	static const uint8_t jump[] = { 0xff, 0x25, 0, 0, 0, 0 };	/* jmp *0(%rip) */
-	struct user_regs_struct r = *true_regs;
+	struct user_regs_struct r = *regs, r_eintr = *regs;
 	struct code c = { .buf = buf };
-	size_t flags_at, mask_at;
+	size_t flags_at, mask_at, jump_at, jump_eintr_at;
 
 	if (size < CR_EXIT_CODE_MAX)
 		return 0;
-	resolve(&r, eintr);
-	put(&c, head, sizeof(head));
-	flags_at = c.len - 5;
+	resolve(&r, false);
+	resolve(&r_eintr, true);
+	out->syscall = at;
+	out->leave = at + (word ? put_release(&c, word) : put_detach(&c));
+	flags_at = c.len + 3;
+	put(&c, flags, sizeof(flags));
 	put_movabs(&c, 4, r.rsp);
+	mask_at = c.len + 13;
 	put(&c, mask, sizeof(mask));
-	mask_at = c.len - 17;
-	put_movabs(&c, 0, r.rax);
-	put_movabs(&c, 1, r.rcx);
 	put_movabs(&c, 2, r.rdx);
 	put_movabs(&c, 3, r.rbx);
 	put_movabs(&c, 5, r.rbp);
@@ -226,13 +278,16 @@ size_t cr_arch_exit_code(uint8_t *buf, size_t size, uint64_t at,
 	put_movabs(&c, 13, r.r13);
 	put_movabs(&c, 14, r.r14);
 	put_movabs(&c, 15, r.r15);
-	put(&c, jump, sizeof(jump));
+	put(&c, jrcxz, sizeof(jrcxz));
+	jump_at = put_tail(&c, &r);
+	jump_eintr_at = put_tail(&c, &r_eintr);
+	patch_rel32(&c, jump_at, c.len);
 	put(&c, &r.rip, 8);
+	patch_rel32(&c, jump_eintr_at, c.len);
+	put(&c, &r_eintr.rip, 8);
 	patch_rel32(&c, flags_at, c.len);
 	put(&c, &r.eflags, 8);
 	patch_rel32(&c, mask_at, c.len);
 	put(&c, &sigmask, 8);
-	out->syscall = at;
-	out->leave = at + 2;
 	return c.len;
 }

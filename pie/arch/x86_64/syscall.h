@@ -26,11 +26,12 @@ static inline void cpu_relax(void)
 
 /*
  * Go to the exit code: it expects the address to detach in the register of a
- * call's result and needs no stack.
+ * call's result, in another whether the interrupted call goes on (1) or
+ * returns EINTR (0), and needs no stack.
  */
-static inline __attribute__((noreturn)) void leave(uint64_t code, uint64_t base)
+static inline __attribute__((noreturn)) void leave(uint64_t code, uint64_t base, long go_on)
 {
-	__asm__ volatile("jmp *%0" : : "r"(code), "a"(base));
+	__asm__ volatile("jmp *%0" : : "r"(code), "a"(base), "b"(go_on));
 	__builtin_unreachable();
 }
 
