@@ -67,6 +67,12 @@ sub status_of {
 	return $ended{$pid};
 }
 
+# Processes of these pids are to be made again: forget how the former ended.
+sub forget {
+	reap();
+	delete @ended{@_};
+}
+
 sub describe {
 	my ($status) = @_;
 	return 'still running' unless defined $status;
