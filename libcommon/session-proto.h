@@ -17,6 +17,7 @@ enum cr_session_request {
 	CR_SESSION_READY,	/* no reply */
 	CR_SESSION_INJECT,
 	CR_SESSION_RUN,
+	CR_SESSION_RELEASE,
 	CR_SESSION_COMMIT,
 	CR_SESSION_RUN_THREADS,	/* .tid: how many; the bytes are struct cr_thread_answer */
 };

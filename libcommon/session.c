@@ -172,6 +172,13 @@ int cr_session_run_threads(struct cr_session *s, pid_t pid, const struct cr_op *
 	return 0;
 }
 
+int cr_session_release(struct cr_session *s, struct cr_err *err)
+{
+	struct cr_session_msg m = { .request = CR_SESSION_RELEASE };
+
+	return call(s, &m, NULL, NULL, err);
+}
+
 int cr_session_commit(struct cr_session *s, struct cr_err *err)
 {
 	struct cr_session_msg m = { .request = CR_SESSION_COMMIT };

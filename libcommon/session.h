@@ -69,6 +69,12 @@ int cr_session_run_threads(struct cr_session *s, pid_t pid, const struct cr_op *
 			   struct cr_err *err) CR_MUST;
 
 /*
+ * Everything has been read, and only the disk is waited for: a tree that is to
+ * go on after the commit goes on now, any other stays frozen.
+ */
+int cr_session_release(struct cr_session *s, struct cr_err *err) CR_MUST;
+
+/*
  * The image is safe: give the tree its requested end (--then).  0 it has it;
  * -1 the warden did nothing, the tree goes on; 1 no answer came (@err says
  * why): the tree may have its end or go on.

@@ -77,9 +77,15 @@ static void set_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static void commit(struct cr_tree *tree, void *ctx)
+/* A tree that goes on anyway need not wait until the image is on the disk. */
+static bool commit(struct cr_tree *tree, bool early, void *ctx)
 {
-	finish_tree(tree, *(enum finish *)ctx);
+	enum finish how = *(enum finish *)ctx;
+
+	if (early && how != FINISH_RESUME)
+		return false;
+	finish_tree(tree, how);
+	return true;
 }
 
 static int freeze(struct cr_tree **tree, struct cr_err *err)

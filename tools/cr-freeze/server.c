@@ -30,6 +30,7 @@ struct server {
 	int clients[MAX_CLIENTS];
 	unsigned int n_clients;
 	bool ready;
+	bool ended;	/* the tree has its end */
 	bool committed;
 	struct cr_tree *tree;
 	server_commit commit;
@@ -120,7 +121,7 @@ static void drop_client(struct server *s, unsigned int i)
 static struct cr_process *target(struct server *s, const struct cr_session_msg *m,
 				 struct cr_err *err)
 {
-	struct cr_process *p = s->tree && !s->committed ? cr_tree_find(s->tree, m->pid) : NULL;
+	struct cr_process *p = s->tree && !s->ended ? cr_tree_find(s->tree, m->pid) : NULL;
 
 	if (!p || p->zombie || !p->n_threads) {
 		cr_err_set(err, CR_REFUSED, "pid %d is not frozen here", m->pid);
@@ -200,13 +201,19 @@ static int do_run_threads(struct server *s, struct cr_session_msg *m, struct cr_
 	return 0;
 }
 
-static int do_commit(struct server *s, struct cr_session_msg *m, struct cr_err *err)
+/* The end of the tree: with a commit, or before it when that is harmless. */
+static int do_end(struct server *s, struct cr_session_msg *m, struct cr_err *err)
 {
+	bool early = m->request == CR_SESSION_RELEASE;
+
 	if (!s->tree || s->committed)
 		return cr_err_set(err, CR_REFUSED, "nothing is frozen here");
-	cr_fault("commit");
-	s->commit(s->tree, s->ctx);
-	s->committed = true;
+	cr_fault(early ? "release" : "commit");
+	if (!s->ended)
+		s->ended = s->commit(s->tree, early, s->ctx);
+	s->committed = !early;
+	if (!s->ended)
+		return 0;
 	m->times.freezing_us = (s->tree->frozen_ns - s->tree->began_ns) / 1000;
 	m->times.frozen_us = (s->tree->ended_ns - s->tree->began_ns) / 1000;
 	return 0;
@@ -229,7 +236,8 @@ static int dispatch(struct server *s, struct cr_session_msg *m, size_t len, stru
 	case CR_SESSION_RUN_THREADS:
 		return do_run_threads(s, m, err);
 	case CR_SESSION_COMMIT:
-		return do_commit(s, m, err);
+	case CR_SESSION_RELEASE:
+		return do_end(s, m, err);
 	default:
 		return cr_err_set(err, CR_BAD_INPUT, "a request that the session does not know");
 	}

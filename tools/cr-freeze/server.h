@@ -12,8 +12,9 @@
 
 struct server;
 
-/* What a commit is to do with the tree; fills its times. */
-typedef void (*server_commit)(struct cr_tree *tree, void *ctx);
+/* Give the tree its end and fill its times.  @early: everything has been read
+ * but the image is not safe yet; false when the end has to wait for that. */
+typedef bool (*server_commit)(struct cr_tree *tree, bool early, void *ctx);
 
 int server_open(struct server **out, struct cr_err *err) CR_MUST;
 const char *server_name(const struct server *s);
