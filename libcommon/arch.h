@@ -13,13 +13,14 @@
 
 #include "../pie/agent.h"
 
-/* Registers that make system call @nr at @ip; nothing restarts on the way.
- * Where an exit code follows, it lets the interrupted call go on. */
+/* Registers that make system call @nr at @ip; nothing restarts on the way. */
 void cr_arch_call_regs(struct user_regs_struct *regs, uint64_t ip, long nr, const uint64_t args[6]);
 /* Registers that enter the agent with @arg on the stack that ends at @stack_top. */
 void cr_arch_enter_regs(struct user_regs_struct *regs, uint64_t entry, uint64_t stack_top,
 			uint64_t arg);
 long cr_arch_result(const struct user_regs_struct *regs);
+uint64_t cr_arch_instruction_pointer(const struct user_regs_struct *regs);
+uint64_t cr_arch_stack_pointer(const struct user_regs_struct *regs);
 
 /* How the system call that the stop interrupted is to be taken up again. */
 enum cr_restart cr_arch_restart(const struct user_regs_struct *regs);
@@ -41,26 +42,47 @@ void cr_arch_restart_whole(struct user_regs_struct *regs);
  */
 bool cr_arch_take_up(struct user_regs_struct *regs);
 
+/* One turn of a loop that waits for memory to change. */
+void cr_arch_relax(void);
+
 /* 64-bit code of this architecture? */
 bool cr_arch_native(const struct user_regs_struct *regs);
 
-/*
- * The exit code of one thread: see inject.h.  Written for the address @at;
- * returns its length, 0 when @size is too small.
- */
-#define CR_EXIT_CODE_MAX 320
-struct cr_exit_code {
-	uint64_t syscall;	/* the system call instruction it starts with */
-	uint64_t leave;		/* what follows it, see leave() in pie/arch/ */
-};
+/* Is it a call in which a thread may wait for the end of a vfork? */
+bool cr_arch_may_vfork(long nr);
 
 /*
- * What a thread does first on its way out: with @word 0 detach the address in
- * the result register, else set the 32-bit word there to 0 and wake a waiter
- * (by a system call, so that it does not matter whether the word is mapped).
+ * The exit code of one thread: see inject.h.  Written for the address .at;
+ * returns its length, 0 when @size is too small.
+ *
+ * It begins at .syscall with a system call that the tracer sets up, and goes
+ * on at .leave: the host's detaches the address in the result register; a
+ * guest's, when the word at .armed is not 0, sets the word at @spec->done to 1
+ * and wakes its waiters.  Then both restore the thread.  Whoever enters at
+ * .leave chooses between .tail, the interrupted call is taken up again, and
+ * .tail_eintr, it returns EINTR.
  */
-size_t cr_arch_exit_code(uint8_t *buf, size_t size, uint64_t at,
-			 const struct user_regs_struct *regs, uint64_t sigmask, uint64_t word,
+#define CR_EXIT_CODE_MAX 320
+
+struct cr_exit_spec {
+	uint64_t at;
+	const struct user_regs_struct *regs;	/* the thread's true ones */
+	uint64_t sigmask;
+	uint64_t done;		/* of a guest, address in the task; 0: the host */
+};
+
+struct cr_exit_code {
+	uint64_t syscall;
+	uint64_t leave;
+	uint64_t tail;
+	uint64_t tail_eintr;
+	uint64_t armed;
+};
+
+size_t cr_arch_exit_code(uint8_t *buf, size_t size, const struct cr_exit_spec *spec,
 			 struct cr_exit_code *out);
+
+/* Registers that enter the exit code at .leave. */
+void cr_arch_leave_regs(struct user_regs_struct *regs, const struct cr_exit_code *code);
 
 #endif

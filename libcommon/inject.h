@@ -2,14 +2,15 @@
 /*
  * The agent inside of a frozen process, and the law of no harm.
  *
- * Injection touches the registers of one thread and the zero padding at the
- * end of the vDSO, nothing else: not a byte of the task's stack or heap, no
+ * Injection touches the registers of a thread and the zero padding at the end
+ * of the vDSO, nothing else: not a byte of the task's stack or heap, no
  * descriptor, no FPU register (the agent has none in its code).
  *
- *  1. The exit code is written into the padding: system call, detach the
- *     agent's mapping, then every register of the thread as immediate values,
- *     its signal mask, and a jump to where it was (arch.h).
- *  2. The thread's registers are set to the exit code's first instruction with
+ *  1. The exit code of the host, the thread that the agent runs in, is written
+ *     into the padding: system call, detach the agent's mapping, then every
+ *     register of the thread as immediate values, its signal mask, and a jump
+ *     to where it was (arch.h).
+ *  2. The host's registers are set to the exit code's first instruction with
  *     a shmat(2) in them, then all signals are blocked.  From here on, whatever
  *     instant the tracer dies at, the thread runs on through the exit code.
  *  3. The agent's mapping is a SysV segment, because attaching one takes no
@@ -17,11 +18,15 @@
  *     through shared memory and futexes, without ptrace stops.
  *  4. The agent waits on a robust futex of ours too (liveness.h).  When we die
  *     it leaves by the exit code's second instruction.
- *  5. Another thread that is asked something runs one vector in the mapping
- *     and waits the same way; its exit code does not detach, but clears a word
- *     (.inside) without which the host does not detach either.
+ *  5. Other threads visit the agent as guests, a few at a time, each with an
+ *     exit code of its own.  A word in it, which only we can write, says
+ *     whether the guest may be in the mapping: both the guest and the host go
+ *     by it, so that the host never detaches what a guest still needs.
  *  6. cr_agent_evict() detaches the mapping, restores mask and then registers,
  *     and clears the padding last.
+ *
+ * Calling sequence: cr_agent_inject(), any number of runs, cr_agent_evict().
+ * Errors: CR_REFUSED when the process cannot have an agent, or does not live.
  */
 #ifndef CR_INJECT_H
 #define CR_INJECT_H
@@ -30,7 +35,6 @@
 
 #include "../pie/agent.h"
 #include "err.h"
-#include "session.h"
 #include "tree.h"
 
 struct cr_agent;
@@ -45,19 +49,28 @@ uint64_t cr_agent_data(const struct cr_agent *a);
 /* Largest vector and data. */
 #define CR_AGENT_OPS 256
 #define CR_AGENT_DATA (64u << 10)
+/* The same of a guest. */
+#define CR_AGENT_GUEST_OPS 24
+#define CR_AGENT_GUEST_DATA 1024u
 
-/* See cr_session_run() and cr_session_run_threads() for the meaning. */
+/* See cr_session_run() and cr_session_run_each() for the meaning. */
 int cr_agent_run(struct cr_agent *a, struct cr_op *ops, uint32_t count, void *data, size_t data_len,
 		 uint32_t *done, struct cr_err *err) CR_MUST;
-int cr_agent_run_thread(struct cr_agent *a, struct cr_tracee *t, const struct cr_op *ops,
-			uint32_t count, struct cr_thread_answer *answer, size_t data_len,
-			struct cr_err *err) CR_MUST;
+int cr_agent_run_each(struct cr_agent *a, const uint32_t *tids, uint32_t n_tids,
+		      const struct cr_op *ops, uint32_t count, void *data, size_t data_len,
+		      struct cr_err *err) CR_MUST;
+
+/* A vector that takes longer fails, and the agent is good for eviction only.
+ * 0, as at the start: for ever. */
+void cr_agent_set_timeout(struct cr_agent *a, unsigned int ms);
 
 /* Undo; never fails, see tree.h.  Frees the agent. */
 void cr_agent_evict(struct cr_agent *a);
 
-/* To be called from a SIGCHLD handler of a program that runs agents: a wait
- * for an agent looks up then. */
-void cr_agent_on_sigchld(void);
+/*
+ * Is a thread of the frozen process still on its way out of an agent whose
+ * owner has died?  1 yes, 0 no, -1 error.
+ */
+int cr_agent_leaving(const struct cr_process *p, struct cr_err *err) CR_MUST;
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * Messages of a session, between session.c and the warden: one SEQPACKET
  * message each way.  A struct cr_session_msg, then .count operations, then
- * .data_len bytes; in an error reply a text instead of both.  Programs of one
+ * .n_tids thread ids, then .data_len bytes; in an error reply a text instead
+ * of all that.  Programs of one
  * build talk to each other, so the C structs are the format.
  */
 #ifndef CR_SESSION_PROTO_H
@@ -17,16 +18,16 @@ enum cr_session_request {
 	CR_SESSION_READY,	/* no reply */
 	CR_SESSION_INJECT,
 	CR_SESSION_RUN,
+	CR_SESSION_RUN_EACH,	/* the data is that of all threads */
 	CR_SESSION_RELEASE,
 	CR_SESSION_COMMIT,
-	CR_SESSION_RUN_THREADS,	/* .tid: how many; the bytes are struct cr_thread_answer */
 };
 
 struct cr_session_msg {
 	uint32_t version;	/* size of struct cr_op: catches a mix of builds */
 	uint32_t request;
 	int32_t pid;
-	int32_t tid;
+	uint32_t n_tids;
 	uint32_t count;
 	uint32_t data_len;
 	uint32_t done;
@@ -39,6 +40,6 @@ struct cr_session_msg {
 
 #define CR_SESSION_MSG_MAX                                                                        \
 	(sizeof(struct cr_session_msg) + CR_SESSION_OPS_MAX * sizeof(struct cr_op) + \
-	 CR_SESSION_DATA_MAX)
+	 CR_SESSION_TIDS_MAX * sizeof(uint32_t) + CR_SESSION_DATA_MAX)
 
 #endif

@@ -50,15 +50,30 @@ void cr_session_close(struct cr_session *s)
 	free(s);
 }
 
-static int send_msg(struct cr_session *s, struct cr_session_msg *m, const struct cr_op *ops,
-		    const void *data, struct cr_err *err)
+/* What follows the fixed part of a message, each way. */
+struct body {
+	const struct cr_op *ops;
+	const uint32_t *tids;
+	const void *data;
+};
+
+static const struct body empty;
+
+static size_t body_size(const struct cr_session_msg *m)
 {
-	struct iovec iov[3] = {
+	return m->count * sizeof(struct cr_op) + m->n_tids * sizeof(uint32_t) + m->data_len;
+}
+
+static int send_msg(struct cr_session *s, struct cr_session_msg *m, const struct body *b,
+		    struct cr_err *err)
+{
+	struct iovec iov[4] = {
 		{ m, sizeof(*m) },
-		{ (void *)ops, m->count * sizeof(*ops) },
-		{ (void *)data, m->data_len },
+		{ (void *)b->ops, m->count * sizeof(*b->ops) },
+		{ (void *)b->tids, m->n_tids * sizeof(*b->tids) },
+		{ (void *)b->data, m->data_len },
 	};
-	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 3 };
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 4 };
 
 	m->version = sizeof(struct cr_op);
 	while (sendmsg(s->fd, &mh, MSG_NOSIGNAL) < 0)
@@ -70,7 +85,7 @@ static int send_msg(struct cr_session *s, struct cr_session_msg *m, const struct
 /* Receive the reply to @m into it; what follows it stays in s->buf. */
 static int receive(struct cr_session *s, struct cr_session_msg *m, struct cr_err *err)
 {
-	uint32_t count = m->count, data_len = m->data_len;
+	const struct cr_session_msg sent = *m;
 	ssize_t n;
 
 	do
@@ -87,23 +102,23 @@ static int receive(struct cr_session *s, struct cr_session_msg *m, struct cr_err
 		err->errnum = m->errnum;
 		return -1;
 	}
-	if (m->count != count || m->data_len != data_len ||
-	    (size_t)n != sizeof(*m) + count * sizeof(struct cr_op) + data_len)
+	if (m->count != sent.count || m->n_tids != sent.n_tids || m->data_len != sent.data_len ||
+	    (size_t)n != sizeof(*m) + body_size(m))
 		return cr_err_set(err, CR_SYSTEM, "the freeze's session answers nonsense");
 	return 0;
 }
 
-static int call(struct cr_session *s, struct cr_session_msg *m, const struct cr_op *ops,
-		const void *data, struct cr_err *err)
+static int call(struct cr_session *s, struct cr_session_msg *m, const struct body *b,
+		struct cr_err *err)
 {
-	return send_msg(s, m, ops, data, err) < 0 ? -1 : receive(s, m, err);
+	return send_msg(s, m, b, err) < 0 ? -1 : receive(s, m, err);
 }
 
 int cr_session_ready(struct cr_session *s, struct cr_err *err)
 {
 	struct cr_session_msg m = { .request = CR_SESSION_READY };
 
-	return send_msg(s, &m, NULL, NULL, err);
+	return send_msg(s, &m, &empty, err);
 }
 
 int cr_session_inject(struct cr_session *s, pid_t pid, struct cr_agent_info *out,
@@ -111,7 +126,7 @@ int cr_session_inject(struct cr_session *s, pid_t pid, struct cr_agent_info *out
 {
 	struct cr_session_msg m = { .request = CR_SESSION_INJECT, .pid = pid };
 
-	if (call(s, &m, NULL, NULL, err) < 0)
+	if (call(s, &m, &empty, err) < 0)
 		return -1;
 	*out = m.agent;
 	return 0;
@@ -120,14 +135,18 @@ int cr_session_inject(struct cr_session *s, pid_t pid, struct cr_agent_info *out
 int cr_session_run(struct cr_session *s, pid_t pid, struct cr_op *ops, uint32_t count, void *data,
 		   size_t data_len, uint32_t *done, struct cr_err *err)
 {
-	struct cr_session_msg m = { .request = CR_SESSION_RUN,
-				    .pid = pid,
-				    .count = count,
-				    .data_len = (uint32_t)data_len };
+	struct cr_session_msg m = {
+		.request = CR_SESSION_RUN,
+		.pid = pid,
+		.count = count,
+		.data_len = (uint32_t)data_len,
+	};
+	const struct body b = { .ops = ops, .data = data };
 
+	*done = 0;
 	if (count > CR_SESSION_OPS_MAX || data_len > CR_SESSION_DATA_MAX)
 		return cr_err_set(err, CR_SYSTEM, "a vector that is too long for the session");
-	if (call(s, &m, ops, data, err) < 0)
+	if (call(s, &m, &b, err) < 0)
 		return -1;
 	memcpy(ops, s->buf + sizeof(m), count * sizeof(*ops));
 	if (data_len)
@@ -136,38 +155,42 @@ int cr_session_run(struct cr_session *s, pid_t pid, struct cr_op *ops, uint32_t 
 	return 0;
 }
 
-/* As many threads as there is room for in one message. */
-static int run_some(struct cr_session *s, pid_t pid, const struct cr_op *ops, uint32_t count,
-		    uint8_t *answers, uint32_t n, size_t size, struct cr_err *err)
+static int run_some(struct cr_session *s, pid_t pid, uint32_t n_tids, const struct body *b,
+		    uint32_t count, void *data, size_t data_len, struct cr_err *err)
 {
-	struct cr_session_msg m = { .request = CR_SESSION_RUN_THREADS,
-				    .pid = pid,
-				    .tid = (int32_t)n,
-				    .count = count,
-				    .data_len = (uint32_t)(n * size) };
+	struct cr_session_msg m = {
+		.request = CR_SESSION_RUN_EACH,
+		.pid = pid,
+		.count = count,
+		.n_tids = n_tids,
+		.data_len = (uint32_t)(n_tids * data_len),
+	};
 
-	if (call(s, &m, ops, answers, err) < 0)
+	if (call(s, &m, b, err) < 0)
 		return -1;
-	memcpy(answers, s->buf + sizeof(m) + count * sizeof(*ops), n * size);
+	memcpy(data, s->buf + sizeof(m) + body_size(&m) - m.data_len, m.data_len);
 	return 0;
 }
 
-int cr_session_run_threads(struct cr_session *s, pid_t pid, const struct cr_op *ops, uint32_t count,
-			   size_t data_len, struct cr_thread_answer *answers, uint32_t n,
-			   struct cr_err *err)
+int cr_session_run_each(struct cr_session *s, pid_t pid, const uint32_t *tids, size_t n_tids,
+			const struct cr_op *ops, uint32_t count, void *data, size_t data_len,
+			struct cr_err *err)
 {
-	size_t size = cr_thread_answer_size(count, data_len), room = CR_SESSION_DATA_MAX / size;
-	uint8_t *at = (uint8_t *)answers;
+	uint8_t *bytes = data;
+	size_t at_once, n;
 
-	if (count > CR_SESSION_OPS_MAX || !room)
+	if (count > CR_SESSION_OPS_MAX || !data_len || data_len > CR_SESSION_DATA_MAX)
 		return cr_err_set(err, CR_SYSTEM, "a vector that is too long for the session");
-	while (n) {
-		uint32_t some = n < room ? n : (uint32_t)room;
+	at_once = CR_SESSION_DATA_MAX / data_len;
+	if (at_once > CR_SESSION_TIDS_MAX)
+		at_once = CR_SESSION_TIDS_MAX;
+	for (size_t i = 0; i < n_tids; i += n) {
+		uint8_t *part = bytes + i * data_len;
+		const struct body b = { ops, tids + i, part };
 
-		if (run_some(s, pid, ops, count, at, some, size, err) < 0)
+		n = n_tids - i < at_once ? n_tids - i : at_once;
+		if (run_some(s, pid, (uint32_t)n, &b, count, part, data_len, err) < 0)
 			return -1;
-		at += some * size;
-		n -= some;
 	}
 	return 0;
 }
@@ -176,14 +199,14 @@ int cr_session_release(struct cr_session *s, struct cr_err *err)
 {
 	struct cr_session_msg m = { .request = CR_SESSION_RELEASE };
 
-	return call(s, &m, NULL, NULL, err);
+	return call(s, &m, &empty, err);
 }
 
 int cr_session_commit(struct cr_session *s, struct cr_err *err)
 {
 	struct cr_session_msg m = { .request = CR_SESSION_COMMIT };
 
-	if (send_msg(s, &m, NULL, NULL, err) < 0)
+	if (send_msg(s, &m, &empty, err) < 0)
 		return -1;
 	/* receive() copies the class out of an answer, and only then. */
 	if (receive(s, &m, err) < 0)

@@ -32,6 +32,7 @@ struct cr_agent_info {
 };
 #define CR_SESSION_DATA_MAX (64u << 10)
 #define CR_SESSION_OPS_MAX 256
+#define CR_SESSION_TIDS_MAX 1024u
 
 /* Bring the agent into a frozen process; again is fine. */
 int cr_session_inject(struct cr_session *s, pid_t pid, struct cr_agent_info *out,
@@ -46,27 +47,14 @@ int cr_session_run(struct cr_session *s, pid_t pid, struct cr_op *ops, uint32_t 
 		   size_t data_len, uint32_t *done, struct cr_err *err) CR_MUST;
 
 /*
- * The same vector in many threads of an injected process, one after the other:
- * system calls only, whose results alone come back.  Each answer has its .tid
- * set before and is followed by @count results and then by @data_len bytes,
- * zeroed before; cr_thread_answer_size() bytes in all.
+ * Run the same vector of a few system calls in each of @n_tids other threads
+ * of an injected process.  @data has @data_len bytes for each, in their order;
+ * arguments refer to them by cr_op.in_data.  Results are not given back: each
+ * must be as expected, or the whole fails and names the thread.
  */
-struct cr_thread_answer {
-	int32_t tid;
-	uint32_t done;
-	int64_t result[];
-};
-static inline size_t cr_thread_answer_size(uint32_t count, size_t data_len)
-{
-	return sizeof(struct cr_thread_answer) + count * sizeof(int64_t) + ((data_len + 7) & ~7ul);
-}
-static inline void *cr_thread_answer_data(struct cr_thread_answer *a, uint32_t count)
-{
-	return &a->result[count];
-}
-int cr_session_run_threads(struct cr_session *s, pid_t pid, const struct cr_op *ops, uint32_t count,
-			   size_t data_len, struct cr_thread_answer *answers, uint32_t n,
-			   struct cr_err *err) CR_MUST;
+int cr_session_run_each(struct cr_session *s, pid_t pid, const uint32_t *tids, size_t n_tids,
+			const struct cr_op *ops, uint32_t count, void *data, size_t data_len,
+			struct cr_err *err) CR_MUST;
 
 /*
  * Everything has been read, and only the disk is waited for: a tree that is to

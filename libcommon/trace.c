@@ -4,19 +4,27 @@
 #include <elf.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "arch.h"
+#include "clean.h"
 #include "proc.h"
 
 #define EVENT(status) ((status) >> 16)
 #define SYSCALL_STOP (SIGTRAP | 0x80)
 #define SIGSET_BYTES 8
+#define TICK_NS 2000000		/* how often to look for a death that nobody tells of */
+
+#ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
+#define PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211	/* 6.4 */
+#endif
 
 /* glibc declares ptrace() with an enum; system calls are what we mean. */
 static long pt(long req, pid_t tid, unsigned long addr, unsigned long data)
@@ -24,7 +32,7 @@ static long pt(long req, pid_t tid, unsigned long addr, unsigned long data)
 	return syscall(SYS_ptrace, req, (long)tid, addr, data);
 }
 
-static int gone(struct cr_tracee *t, struct cr_err *err)
+static int ended(struct cr_tracee *t, struct cr_err *err)
 {
 	t->state = CR_TRACEE_GONE;
 	return cr_err_set(err, CR_SYSTEM, "pid %d: thread %d ended while it was frozen",
@@ -34,35 +42,57 @@ static int gone(struct cr_tracee *t, struct cr_err *err)
 static int failed(struct cr_tracee *t, struct cr_err *err, const char *what)
 {
 	if (errno == ESRCH)
-		return gone(t, err);
+		return ended(t, err);
 	return cr_err_sys(err, "pid %d: thread %d: %s", (int)t->pid, (int)t->tid, what);
 }
 
-static int seize_refused(pid_t pid, pid_t tid, struct cr_err *err)
+/* State and tracer of a thread; '\0' when there is no such thread. */
+static char thread_state(pid_t tid, pid_t *tracer)
+{
+	cr_auto_free char *status = NULL;
+	const char *state, *by;
+	struct cr_err ignored;
+
+	*tracer = 0;
+	if (cr_proc_read(tid, "status", &status, NULL, &ignored) < 0)
+		return '\0';
+	state = cr_proc_field(status, "State");
+	by = cr_proc_field(status, "TracerPid");
+	if (by)
+		*tracer = (pid_t)strtol(by, NULL, 10);
+	return state ? *state : '\0';
+}
+
+static int seize_refused(struct cr_tracee *t, struct cr_err *err)
 {
 	int saved = errno;
-	char *status = NULL;
-	const char *tracer, *state;
-	struct cr_err ignored;
-	int ret = -1;
+	pid_t tracer;
+	char state = thread_state(t->tid, &tracer);
 
-	if (cr_proc_read(tid, "status", &status, NULL, &ignored) < 0)
+	if (!state || state == 'Z' || state == 'X')
 		return 1;
-	state = cr_proc_field(status, "State");
-	tracer = cr_proc_field(status, "TracerPid");
-	if (state && (*state == 'Z' || *state == 'X'))
-		ret = 1;
-	else if (tracer && *tracer != '0')
-		cr_err_set(err, CR_REFUSED,
-			   "pid %d: thread %d: already traced by pid %.*s; detach it", (int)pid,
-			   (int)tid, (int)strcspn(tracer, "\n"), tracer);
-	else
-		cr_err_set(err, saved == EPERM ? CR_REFUSED : CR_SYSTEM,
-			   "pid %d: thread %d: unable to trace it: %s", (int)pid, (int)tid,
-			   strerror(saved));
-	free(status);
-	return ret;
+	if (tracer == getpid()) {
+		/* Attached at its birth, or left running by an attempt that
+		 * was given up: either way it has a stop to come. */
+		t->state = CR_TRACEE_RUNNING;
+		return 0;
+	}
+	if (tracer)
+		return cr_err_set(err, CR_REFUSED,
+				  "pid %d: thread %d: already traced by pid %d; detach it",
+				  (int)t->pid, (int)t->tid, (int)tracer);
+	return cr_err_set(err, saved == EPERM ? CR_REFUSED : CR_SYSTEM,
+			  "pid %d: thread %d: unable to trace it: %s", (int)t->pid, (int)t->tid,
+			  strerror(saved));
 }
+
+/*
+ * TRACESYSGOOD: without it a tracer that dies during a system call stop leaves
+ * a SIGTRAP behind that kills the tracee.  The others: what the thread creates
+ * from now on is attached at birth and cannot run away.
+ */
+#define OPTIONS                                                                           \
+	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK)
 
 int cr_tracee_seize(struct cr_tracee *t, pid_t pid, pid_t tid, struct cr_err *err)
 {
@@ -70,13 +100,8 @@ int cr_tracee_seize(struct cr_tracee *t, pid_t pid, pid_t tid, struct cr_err *er
 	t->pid = pid;
 	t->tid = tid;
 	t->state = CR_TRACEE_GONE;
-	/* Without TRACESYSGOOD a tracer that dies during a system call stop
-	 * leaves a SIGTRAP behind that kills the tracee. */
-	if (pt(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD) < 0) {
-		if (errno == ESRCH)
-			return 1;
-		return seize_refused(pid, tid, err);
-	}
+	if (pt(PTRACE_SEIZE, tid, 0, OPTIONS) < 0)
+		return errno == ESRCH ? 1 : seize_refused(t, err);
 	t->state = CR_TRACEE_RUNNING;
 	return cr_tracee_interrupt(t, err);
 }
@@ -88,10 +113,18 @@ int cr_tracee_interrupt(struct cr_tracee *t, struct cr_err *err)
 	return 0;
 }
 
-/* Next stop of the tracee: 0 and *status, 1 it ended, -1 error. */
-static int next_stop(struct cr_tracee *t, int flags, int *status, struct cr_err *err)
+uint64_t cr_now_ns(void)
 {
-	pid_t got = waitpid(t->tid, status, __WALL | flags);
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Has it something to report?  0 and *status (0: no), 1 it ended, -1 error. */
+static int look(struct cr_tracee *t, int *status, struct cr_err *err)
+{
+	pid_t got = waitpid(t->tid, status, __WALL | WNOHANG);
 
 	if (got < 0 && errno != ECHILD)
 		return cr_err_sys(err, "waitpid %d", (int)t->tid);
@@ -104,37 +137,111 @@ static int next_stop(struct cr_tracee *t, int flags, int *status, struct cr_err 
 	return 0;
 }
 
-static int is_stop_signal(int sig)
+/*
+ * Next stop of the tracee: 0 and *status, 1 it ended, 2 not in time, -1 error.
+ *
+ * A blocking waitpid() would wait for ever for a leader that is dead while
+ * other threads of its process are not yet waited for, so look whenever a
+ * SIGCHLD comes; each stop sends one.
+ */
+static int next_stop(struct cr_tracee *t, uint64_t until_ns, int *status, struct cr_err *err)
+{
+	static const struct timespec tick = { 0, TICK_NS };
+	int ret = look(t, status, err);
+	sigset_t sigchld, old;
+	pid_t tracer;
+
+	if (ret || *status)
+		return ret;
+	sigemptyset(&sigchld);
+	sigaddset(&sigchld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &sigchld, &old);
+	for (;;) {
+		ret = look(t, status, err);
+		if (ret || *status)
+			break;
+		if (sigtimedwait(&sigchld, NULL, &tick) == SIGCHLD)
+			continue;
+		if (thread_state(t->tid, &tracer) == 'Z') {
+			t->state = CR_TRACEE_GONE;
+			ret = 1;
+			break;
+		}
+		if (cr_now_ns() >= until_ns) {
+			ret = 2;
+			break;
+		}
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return ret;
+}
+
+static bool is_stop_signal(int sig)
 {
 	return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
 }
 
-int cr_tracee_wait_stop(struct cr_tracee *t, struct cr_err *err)
+static bool is_fault(int sig)
+{
+	return sig == SIGSEGV || sig == SIGBUS || sig == SIGILL || sig == SIGFPE ||
+	       sig == SIGTRAP || sig == SIGSYS;
+}
+
+/* The signal that the tracee would have got at this stop, or 0. */
+static int stop_signal(struct cr_tracee *t, int status)
+{
+	int sig = WSTOPSIG(status);
+
+	if (EVENT(status) || sig == SYSCALL_STOP)
+		return 0;
+	if (t->changed && is_fault(sig)) {
+		/* Our code's own fault is not the task's. */
+		t->crash = sig;
+		t->state = CR_TRACEE_IN_CALL;
+		return 0;
+	}
+	return sig;
+}
+
+static void note_birth(struct cr_tracee *t, int status)
+{
+	unsigned long born;
+
+	switch (EVENT(status)) {
+	case PTRACE_EVENT_FORK:
+	case PTRACE_EVENT_VFORK:
+	case PTRACE_EVENT_CLONE:
+		if (pt(PTRACE_GETEVENTMSG, t->tid, 0, (unsigned long)&born) == 0)
+			t->born = (pid_t)born;
+		break;
+	default:
+		break;
+	}
+}
+
+int cr_tracee_wait_stop(struct cr_tracee *t, uint64_t until_ns, struct cr_err *err)
 {
 	int status, ret, sig;
 
 	for (;;) {
-		ret = next_stop(t, 0, &status, err);
+		ret = next_stop(t, until_ns, &status, err);
 		if (ret)
 			return ret;
-		sig = WSTOPSIG(status);
 		if (EVENT(status) == PTRACE_EVENT_STOP) {
 			t->state = CR_TRACEE_STOPPED;
+			sig = WSTOPSIG(status);
 			if (is_stop_signal(sig) && !t->changed)
 				t->stop_signal = sig;
 			return 0;
 		}
 		/*
-		 * Any other stop came first; the one asked for follows.  A
-		 * signal is delivered as it would have been, unless the thread
-		 * runs our code, when it is held back.
+		 * Another stop came first, and has swallowed the one that was
+		 * asked for.  A signal is delivered as it would have been.
 		 */
-		if (EVENT(status) || sig == SYSCALL_STOP)
-			sig = 0;
-		else if (t->changed) {
-			t->held |= 1ull << (sig - 1);
-			sig = 0;
-		}
+		note_birth(t, status);
+		sig = stop_signal(t, status);
+		if (cr_tracee_interrupt(t, err) < 0)
+			return -1;
 		if (pt(PTRACE_CONT, t->tid, 0, (unsigned long)sig) < 0 && errno != ESRCH)
 			return failed(t, err, "PTRACE_CONT");
 	}
@@ -184,6 +291,7 @@ int cr_tracee_save(struct cr_tracee *t, struct cr_err *err)
 		memset(&t->rseq, 0, sizeof(t->rseq));
 	if (t->rseq.rseq_abi_pointer)
 		abort_rseq(t);
+	t->saved = true;
 	return 0;
 }
 
@@ -205,25 +313,40 @@ int cr_tracee_set_mask(struct cr_tracee *t, uint64_t mask, struct cr_err *err)
 	return 0;
 }
 
+/* Fails with EIO before 6.4: then nobody can know. */
+int cr_tracee_dispatched(struct cr_tracee *t, bool *yes, struct cr_err *err)
+{
+	struct {
+		uint64_t mode, selector, offset, len;
+	} config = { 0 };
+
+	if (pt(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, sizeof(config),
+	       (unsigned long)&config) < 0 &&
+	    errno != EIO && errno != EINVAL)
+		return failed(t, err, "PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG");
+	*yes = config.mode != 0;
+	return 0;
+}
+
 /* Run to the next system call stop. */
 static int to_syscall_stop(struct cr_tracee *t, struct cr_err *err)
 {
-	int status, ret;
+	int status, ret, sig = 0;
 
 	for (;;) {
-		if (pt(PTRACE_SYSCALL, t->tid, 0, 0) < 0)
+		if (pt(PTRACE_SYSCALL, t->tid, 0, (unsigned long)sig) < 0)
 			return failed(t, err, "PTRACE_SYSCALL");
-		do
-			ret = next_stop(t, 0, &status, err);
-		while (ret < 0 && errno == EINTR);
+		ret = next_stop(t, UINT64_MAX, &status, err);
 		if (ret)
-			return ret < 0 ? -1 : gone(t, err);
+			return ret < 0 ? -1 : ended(t, err);
 		if (WSTOPSIG(status) == SYSCALL_STOP && !EVENT(status)) {
 			t->state = CR_TRACEE_IN_CALL;
 			return 0;
 		}
-		if (!EVENT(status))
-			t->held |= 1ull << (WSTOPSIG(status) - 1);
+		sig = stop_signal(t, status);
+		if (t->crash)
+			return cr_err_set(err, CR_SYSTEM, "pid %d: thread %d: our code crashed",
+					  (int)t->pid, (int)t->tid);
 	}
 }
 
@@ -234,8 +357,9 @@ int cr_tracee_syscall(struct cr_tracee *t, uint64_t ip, long nr, const uint64_t 
 	struct iovec iov = { &regs, sizeof(regs) };
 
 	cr_arch_call_regs(&regs, ip, nr, args);
+	/* In at the call's entry, and stopped again on the way out of it. */
 	if (cr_tracee_set_regs(t, &regs, err) < 0 || to_syscall_stop(t, err) < 0 ||
-	    to_syscall_stop(t, err) < 0)
+	    cr_tracee_settle(t, err) < 0)
 		return -1;
 	if (pt(PTRACE_GETREGSET, t->tid, NT_PRSTATUS, (unsigned long)&iov) < 0)
 		return failed(t, err, "PTRACE_GETREGSET");
@@ -253,13 +377,21 @@ int cr_tracee_cont(struct cr_tracee *t, struct cr_err *err)
 
 int cr_tracee_poll(struct cr_tracee *t, struct cr_err *err)
 {
-	int status, ret = next_stop(t, WNOHANG, &status, err);
+	int status, ret = look(t, &status, err), sig;
+	pid_t tracer;
 
-	if (ret || !status)
+	if (ret)
 		return ret;
-	if (!EVENT(status))
-		t->held |= 1ull << (WSTOPSIG(status) - 1);
-	return cr_tracee_cont(t, err);
+	if (!status) {
+		/* A dead leader says nothing while it has unreaped threads. */
+		return thread_state(t->tid, &tracer) == 'Z';
+	}
+	sig = stop_signal(t, status);
+	if (t->crash)
+		return 0;
+	if (pt(PTRACE_CONT, t->tid, 0, (unsigned long)sig) < 0)
+		return failed(t, err, "PTRACE_CONT");
+	return 0;
 }
 
 int cr_tracee_settle(struct cr_tracee *t, struct cr_err *err)
@@ -272,10 +404,8 @@ int cr_tracee_settle(struct cr_tracee *t, struct cr_err *err)
 		return -1;
 	if (t->state == CR_TRACEE_IN_CALL && cr_tracee_cont(t, err) < 0)
 		return -1;
-	do
-		ret = cr_tracee_wait_stop(t, err);
-	while (ret < 0 && err->errnum == EINTR);
-	return ret > 0 ? gone(t, err) : ret;
+	ret = cr_tracee_wait_stop(t, UINT64_MAX, err);
+	return ret > 0 ? ended(t, err) : ret;
 }
 
 int cr_tracee_exitkill(struct cr_tracee *t, bool on, struct cr_err *err)
@@ -289,7 +419,7 @@ int cr_tracee_exitkill(struct cr_tracee *t, bool on, struct cr_err *err)
 
 int cr_tracee_restore(struct cr_tracee *t, struct cr_err *err)
 {
-	if (!t->changed)
+	if (!t->changed || t->leaves)
 		return 0;
 	if (cr_tracee_settle(t, err) < 0 || cr_tracee_set_mask(t, t->sigmask, err) < 0 ||
 	    cr_tracee_set_regs(t, &t->regs, err) < 0)
@@ -300,12 +430,21 @@ int cr_tracee_restore(struct cr_tracee *t, struct cr_err *err)
 
 void cr_tracee_detach(struct cr_tracee *t)
 {
-	if (t->state == CR_TRACEE_GONE)
+	if (t->state == CR_TRACEE_GONE || t->state == CR_TRACEE_RUNNING)
 		return;
-	for (int sig = 1; t->held && sig <= 64; sig++)
-		if (t->held & 1ull << (sig - 1))
-			syscall(SYS_tgkill, t->pid, t->tid, sig);
-	t->held = 0;
 	pt(PTRACE_DETACH, t->tid, 0, 0);
 	t->state = CR_TRACEE_GONE;
+}
+
+bool cr_tracee_in_vfork(const struct cr_tracee *t)
+{
+	cr_auto_free char *text = NULL;
+	struct cr_err ignored;
+	char name[48];
+	long nr;
+
+	snprintf(name, sizeof(name), "task/%d/syscall", (int)t->tid);
+	if (cr_proc_read(t->pid, name, &text, NULL, &ignored) < 0 || sscanf(text, "%ld", &nr) != 1)
+		return false;
+	return cr_arch_may_vfork(nr);
 }

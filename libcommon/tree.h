@@ -4,12 +4,16 @@
  * seized and stopped by the calling thread.
  *
  * cr_tree_freeze() seizes all, interrupts all, then waits, and looks again
- * until nothing new has appeared: what is stopped cannot fork, so this ends.
- * On an error everything is let go again.  cr_tree_thaw() gives every thread
- * its true state back and detaches; it is safe at any time and never fails:
- * what cannot be restored is let go through its exit code.
+ * until nothing new has appeared: what is stopped cannot fork, and what a
+ * seized thread brings forth is attached at birth, so this ends.  On an error
+ * everything is let go again.
  *
- * Processes are in order of discovery: a parent stands before its children.
+ * cr_tree_thaw() gives every thread its true state back and detaches; it is
+ * safe at any time and never fails: what cannot be restored is let go through
+ * its exit code.  A thread that never stopped stays attached until the caller
+ * exits.
+ *
+ * Processes stand in such an order that a parent comes before its children.
  */
 #ifndef CR_TREE_H
 #define CR_TREE_H
@@ -32,20 +36,24 @@ struct cr_process {
 struct cr_tree {
 	struct cr_process **procs;
 	unsigned int count;
-	unsigned int room;
-	uint8_t *seen;		/* bitmap of thread ids */
 	uint64_t began_ns;	/* CLOCK_MONOTONIC: first seize, all stopped, released */
 	uint64_t frozen_ns;
 	uint64_t ended_ns;
 };
 
-/* @timeout_ms 0: none.  @recurse false: this process only. */
+/*
+ * @timeout_ms 0: none.  @recurse false: this process only.
+ * Refused: a kernel thread, init, an ancestor of the caller, one that is
+ * traced already, and what cannot be stopped in time.
+ */
 int cr_tree_freeze(pid_t root, bool recurse, unsigned int timeout_ms, struct cr_tree **out,
 		   struct cr_err *err) CR_MUST;
 struct cr_process *cr_tree_find(const struct cr_tree *tree, pid_t pid);
 void cr_tree_thaw(struct cr_tree *tree);
-void cr_tree_free(struct cr_tree *tree);
 
-uint64_t cr_now_ns(void);	/* CLOCK_MONOTONIC */
+/* The same, but it comes to rest in the group stop of a SIGSTOP. */
+void cr_tree_thaw_stopped(struct cr_tree *tree);
+
+void cr_tree_free(struct cr_tree *tree);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "clean.h"
@@ -58,5 +59,35 @@ int cr_vdso_of(pid_t pid, uint64_t *start, struct cr_err *err)
 		if (av.a_type == AT_SYSINFO_EHDR)
 			*start = av.a_un.a_val;
 	}
+	return 0;
+}
+
+#define ALIGN 16
+
+int cr_vdso_room(pid_t pid, struct cr_vdso_room *room, struct cr_err *err)
+{
+	cr_auto_free uint8_t *copy = NULL;
+	struct cr_vdso own;
+	uint64_t start;
+	size_t skip;
+
+	memset(room, 0, sizeof(*room));
+	if (cr_vdso_own(&own, err) < 0 || cr_vdso_of(pid, &start, err) < 0)
+		return -1;
+	copy = malloc(own.size);
+	if (!copy)
+		return cr_err_sys(err, "out of memory");
+	struct iovec local = { copy, own.size }, remote = { (void *)start, own.size };
+	/* Its auxiliary vector may say anything. */
+	if (!start || process_vm_readv(pid, &local, 1, &remote, 1, 0) != (ssize_t)own.size ||
+	    memcmp(copy, own.start, own.used) != 0)
+		return 0;
+	skip = (own.used + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+	if (skip >= own.size)
+		return 0;
+	room->at = start + skip;
+	room->size = own.size - skip;
+	for (size_t i = skip; i < own.size; i++)
+		room->used |= copy[i] != 0;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #ifndef CR_VDSO_H
 #define CR_VDSO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -23,5 +24,13 @@ int cr_vdso_own(struct cr_vdso *v, struct cr_err *err) CR_MUST;
 
 /* Address of a task's vDSO as its auxiliary vector has it; 0: it has none. */
 int cr_vdso_of(pid_t pid, uint64_t *start, struct cr_err *err) CR_MUST;
+
+/* The zero bytes behind the code of a task's vDSO: room for ours (inject.h). */
+struct cr_vdso_room {
+	uint64_t at;		/* 0: it has no vDSO, or not the kernel's */
+	size_t size;
+	bool used;		/* something is written there */
+};
+int cr_vdso_room(pid_t pid, struct cr_vdso_room *room, struct cr_err *err) CR_MUST;
 
 #endif

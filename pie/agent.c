@@ -42,15 +42,10 @@ static int owner_died(struct cr_agent_ctl *ctl)
 	return (load(&ctl->alive) & FUTEX_OWNER_DIED) != 0;
 }
 
-static void wake(uint32_t *word)
-{
-	sys6(__NR_futex, (long)word, FUTEX_WAKE, 0x7fffffff, 0, 0, 0);
-}
-
 static void add_and_wake(uint32_t *word, uint32_t n)
 {
 	__atomic_fetch_add(word, n, __ATOMIC_RELEASE);
-	wake(word);
+	sys6(__NR_futex, (long)word, FUTEX_WAKE, 0x7fffffff, 0, 0, 0);
 }
 
 /* Sleep while *word is @seen and the owner lives. */
@@ -93,10 +88,13 @@ static int64_t run_op(struct cr_vector *v, struct cr_op *op)
 
 	for (int i = 0; i < 6; i++)
 		a[i] = op->refs & (1 << i) ? v->ops[op->arg[i]].result : op->arg[i];
+	for (int i = 0; i < 6; i++)
+		if (op->in_data & (1u << i))
+			a[i] += (int64_t)v->data;
 	if (op->type == CR_OP_SYSCALL)
 		return sys6(op->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	if (op->type == CR_OP_CALL)
-		return ((long (*)(long))a[0])(a[1]);
+		return call((long (*)(long))a[0], a[1], (void *)a[2]);
 	if (op->type == CR_OP_THREAD)
 		return cr_agent_clone((void *)a[0], a[1], run_thread, (void *)a[2]);
 	if (op->type == CR_OP_WAIT) {
@@ -137,9 +135,8 @@ static int run(struct cr_vector *v)
 	for (v->done = 0; v->done < v->count; v->done++) {
 		struct cr_op *op = &v->ops[v->done];
 
-		/* Nothing more for an owner that has died. */
-		op->result = owner_died(v->ctl) ? -EINTR_NR : run_op(v, op);
-		if (!as_expected(op) || owner_died(v->ctl)) {
+		op->result = run_op(v, op);
+		if (!as_expected(op)) {
 			v->failed = 1;
 			return -1;
 		}
@@ -165,67 +162,51 @@ static void run_thread(void *arg)
  * The owner has died and a signal may have come since the freeze: would the
  * interrupted call have returned EINTR because of it?
  */
-static int must_interrupt(const struct cr_agent_ctl *ctl)
+static int must_interrupt(const struct cr_exit_path *path)
 {
 	uint64_t pending = 0;
 	struct kernel_sigaction sa;
 
-	if (ctl->restart == CR_RESTART_NONE)
+	if (path->restart == CR_RESTART_NONE)
 		return 0;
 	sys6(__NR_rt_sigpending, (long)&pending, SIGSET_BYTES, 0, 0, 0, 0);
-	pending &= ~ctl->sigmask;
+	pending &= ~path->sigmask;
 	for (int sig = 1; sig <= 64; sig++) {
 		if (!(pending & 1ul << (sig - 1)))
 			continue;
 		if (sys6(__NR_rt_sigaction, sig, 0, (long)&sa, SIGSET_BYTES, 0, 0) < 0)
 			continue;
-		if (sa.handler <= 1)	/* SIG_DFL, SIG_IGN */
+		if (sa.handler <= 1) /* SIG_DFL, SIG_IGN */
 			continue;
-		if (ctl->restart != CR_RESTART_SYS || !(sa.flags & SA_RESTART_BIT))
+		if (path->restart != CR_RESTART_SYS || !(sa.flags & SA_RESTART_BIT))
 			return 1;
 	}
 	return 0;
 }
 
-static void go_home(const struct cr_agent_ctl *ctl) __attribute__((noreturn));
-static void go_home(const struct cr_agent_ctl *ctl)
+static __attribute__((noreturn)) void go_home(struct cr_agent_ctl *ctl,
+					      const struct cr_exit_path *path)
 {
-	leave(ctl->leave, ctl->base, !must_interrupt(ctl));
+	uint64_t tail = must_interrupt(path) ? path->tail_eintr : path->tail;
+
+	leave(path->leave, tail, ctl->base);
 }
 
-/* The kernel has woken only one of those who wait for the owner's death. */
-static void pass_on_death(struct cr_agent_ctl *host)
+/* The kernel has woken one of those who wait for the owner's death. */
+static void wake_the_others(struct cr_agent_ctl *ctl)
 {
-	wake(&host->alive);
+	sys6(__NR_futex, (long)&ctl->alive, FUTEX_WAKE, 0x7fffffff, 0, 0, 0);
 }
 
-/*
- * The memory that a thread runs in is the host's to detach, which it does
- * when the thread's exit code has cleared .inside.
- */
-static void serve_thread(struct cr_agent_ctl *ctl) __attribute__((noreturn));
-static void serve_thread(struct cr_agent_ctl *ctl)
+/* No guest may find the mapping gone under its feet. */
+static void wait_for_guests(struct cr_agent_ctl *ctl)
 {
-	struct cr_agent_ctl *host = ctl->host;
+	for (uint32_t i = 0; i < ctl->n_guests; i++) {
+		struct cr_agent_guest *g = &ctl->guests[i];
 
-	run(ctl->vector);
-	__atomic_store_n(&ctl->finished, 1, __ATOMIC_RELEASE);
-	add_and_wake(&host->doorbell, 1);
-	while (!owner_died(host))
-		wait_word(host, &host->parked, 0);
-	pass_on_death(host);
-	go_home(ctl);
-}
-
-static void leave_as_host(struct cr_agent_ctl *ctl) __attribute__((noreturn));
-static void leave_as_host(struct cr_agent_ctl *ctl)
-{
-	uint32_t inside;
-
-	pass_on_death(ctl);
-	while ((inside = load(&ctl->inside)) != 0)
-		sys6(__NR_futex, (long)&ctl->inside, FUTEX_WAIT, inside, 0, 0, 0);
-	go_home(ctl);
+		while (load((const uint32_t *)g->armed) && !load(&g->done))
+			sys6(__NR_futex, (long)&g->done, FUTEX_WAIT, 0, 0, 0, 0);
+	}
 }
 
 static void serve(struct cr_agent_ctl *ctl)
@@ -234,8 +215,11 @@ static void serve(struct cr_agent_ctl *ctl)
 
 	for (;;) {
 		command = load(&ctl->command);
-		if (owner_died(ctl))
-			leave_as_host(ctl);
+		if (owner_died(ctl)) {
+			wake_the_others(ctl);
+			wait_for_guests(ctl);
+			go_home(ctl, &ctl->exit);
+		}
 		if (command == seen) {
 			wait_word(ctl, &ctl->command, seen);
 			continue;
@@ -247,12 +231,23 @@ static void serve(struct cr_agent_ctl *ctl)
 	}
 }
 
-void cr_agent_main(struct cr_agent_ctl *ctl);
-void cr_agent_main(struct cr_agent_ctl *ctl)
+static void visit(struct cr_agent_guest *g)
 {
-	if (ctl->mode == CR_AGENT_SERVE)
-		serve(ctl);
-	if (ctl->mode == CR_AGENT_THREAD)
-		serve_thread(ctl);
-	run_once(ctl->vector);
+	run(g->vector);
+	__atomic_store_n(&g->finished, 1, __ATOMIC_RELEASE);
+	add_and_wake(&g->ctl->doorbell, 1);
+	while (!owner_died(g->ctl))
+		wait_word(g->ctl, &g->ctl->parked, 0);
+	wake_the_others(g->ctl);
+	go_home(g->ctl, &g->exit);
+}
+
+void cr_agent_main(uint32_t *mode);
+void cr_agent_main(uint32_t *mode)
+{
+	if (*mode == CR_AGENT_SERVE)
+		serve((struct cr_agent_ctl *)mode);
+	if (*mode == CR_AGENT_GUEST)
+		visit((struct cr_agent_guest *)mode);
+	run_once(((struct cr_agent_ctl *)mode)->vector);
 }

@@ -5,17 +5,17 @@
  * between it and the ordinary C code on the other side; both are built from
  * the same tree, so there is no version.
  *
- * Entry: cr_agent_main(struct cr_agent_ctl *) on a stack of the caller's, with
- * all signals blocked.
+ * Entry: cr_agent_main(struct cr_agent_ctl *), or of a guest struct
+ * cr_agent_guest *, on a stack of the caller's, with all signals blocked.
  *
  *  - mode CR_AGENT_SERVE (dump): after each vector it waits on .command and
  *    .alive; a new value of .command starts the next vector.  When .alive gets
  *    FUTEX_OWNER_DIED (the warden holds it as a robust futex), it leaves
  *    through the exit code in the vDSO's padding, which detaches the agent's
  *    own mapping and gives the thread its state back.
- *  - mode CR_AGENT_THREAD (dump): another thread of that process runs one
- *    vector, says so in .finished and rings the host's .doorbell, then waits
- *    for its tracer.  While the host's .inside is set the mapping stays.
+ *  - mode CR_AGENT_GUEST (dump): another thread of the same process runs one
+ *    vector and waits.  When the owner dies it leaves through an exit code of
+ *    its own; the mapping stays until all guests have said that they are out.
  *  - mode CR_AGENT_ONCE (restore): it runs one vector and does not return;
  *    the vector ends in CR_OP_PARK, or the process exits with 99.
  */
@@ -26,7 +26,9 @@
 
 enum cr_op_type {
 	CR_OP_SYSCALL,	/* result = syscall nr(arg[0..5]) */
-	CR_OP_CALL,	/* result = ((long (*)(long))arg[0])(arg[1]) */
+	CR_OP_CALL,	/* result = ((long (*)(long))arg[0])(arg[1]); with arg[2] the
+			 * floating-point state is kept there meanwhile: zeroed
+			 * and aligned to 64 bytes, as large as XSAVE needs */
 	CR_OP_THREAD,	/* clone3(arg[0], arg[1]); the child runs the struct
 			 * cr_vector at arg[2] on the stack of the clone_args */
 	CR_OP_WAIT,	/* until the 32-bit word at arg[0] is no longer arg[1] */
@@ -51,6 +53,8 @@ struct cr_op {
 	uint8_t refs;		/* bit i: arg[i] is the index of an earlier op whose result is meant */
 	uint8_t label;		/* for the owner's messages */
 	int32_t nr;		/* of the system call */
+	uint32_t in_data;	/* bit i: arg[i] is an offset in the vector's data */
+	uint32_t pad;
 	int64_t arg[6];
 	int64_t want;
 	int64_t result;
@@ -62,14 +66,40 @@ struct cr_vector {
 	uint32_t done;		/* operations that met their expectation */
 	uint32_t failed;	/* 1: stopped at ops[done] */
 	uint32_t tid;		/* for messages of the owner */
+	uint64_t data;		/* what offsets count from */
 	struct cr_op ops[];
 };
 
 enum cr_agent_mode {
 	CR_AGENT_SERVE,
 	CR_AGENT_ONCE,
-	CR_AGENT_THREAD,
+	CR_AGENT_GUEST,
 };
+
+/* Addresses in a thread's exit code (libcommon/arch.h), and what decides
+ * between its two tails. */
+struct cr_exit_path {
+	uint64_t leave;
+	uint64_t tail;		/* the interrupted call goes on */
+	uint64_t tail_eintr;	/* it returns EINTR */
+	uint64_t sigmask;	/* the thread's own */
+	uint32_t restart;	/* enum cr_restart of the interrupted call */
+	uint32_t pad;
+};
+
+struct cr_agent_guest {
+	uint32_t mode;
+	uint32_t finished;	/* the vector has ended */
+	uint32_t done;		/* set by the exit code: it will not touch the mapping again */
+	uint32_t pad;
+	struct cr_agent_ctl *ctl;
+	struct cr_vector *vector;
+	uint64_t armed;		/* address of the exit code's word: may the guest be in
+				 * the mapping?  Only the owner can write it. */
+	struct cr_exit_path exit;
+};
+
+#define CR_AGENT_GUESTS 3
 
 /* At the start of the agent's data, page-aligned; shared with the owner. */
 struct cr_agent_ctl {
@@ -81,15 +111,12 @@ struct cr_agent_ctl {
 	uint32_t arrived;	/* threads in CR_OP_PARK; ONCE */
 	uint32_t failed;	/* threads whose vector failed; ONCE */
 	uint32_t gate;		/* word for the owner's own use */
-	uint32_t inside;	/* another thread is in the agent's memory; SERVE */
 	struct cr_vector *vector;	/* in the task's addresses */
-	/* What the exit code needs when the owner has died (SERVE). */
-	uint64_t base;		/* address of the mapping to detach */
-	uint64_t leave;		/* address of the exit code */
-	uint64_t sigmask;	/* the thread's own */
-	uint32_t restart;	/* enum cr_restart of the interrupted call */
+	uint64_t base;		/* address of the mapping to detach; SERVE */
+	struct cr_exit_path exit;	/* of the host; SERVE */
+	struct cr_agent_guest guests[CR_AGENT_GUESTS];
+	uint32_t n_guests;
 	uint32_t parked;	/* what CR_OP_PARK waits on; never changes */
-	struct cr_agent_ctl *host;	/* of the process; THREAD */
 	uint64_t owner_link;	/* the owner's list of robust futexes, in its addresses */
 	uint64_t end;		/* of the agent's memory; ONCE */
 	uint64_t vectors;	/* address of those of all threads' vectors; ONCE */

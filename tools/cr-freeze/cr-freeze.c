@@ -12,7 +12,6 @@
 
 #include "fault.h"
 #include "finish.h"
-#include "inject.h"
 #include "msg.h"
 #include "opt.h"
 #include "records.h"
@@ -62,18 +61,9 @@ static enum finish parse_end(const char *name)
 	cr_opt_usage("--then: '%s' is none of kill, resume, stop", name);
 }
 
-static void on_sigchld(int sig)
-{
-	(void)sig;
-	cr_agent_on_sigchld();
-}
-
 static void set_signals(void)
 {
-	/* Waits are restarted: only the freeze's alarm is to end one. */
-	struct sigaction sa = { .sa_handler = on_sigchld, .sa_flags = SA_RESTART };
-
-	sigaction(SIGCHLD, &sa, NULL);
+	signal(SIGCHLD, SIG_DFL);	/* ignored, the end of CMD would be lost */
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -90,8 +80,6 @@ static bool commit(struct cr_tree *tree, bool early, void *ctx)
 
 static int freeze(struct cr_tree **tree, struct cr_err *err)
 {
-	if (opts.pid == getpid())
-		return cr_err_set(err, CR_REFUSED, "pid %d is this program itself", (int)opts.pid);
 	return cr_tree_freeze(opts.pid, true, (unsigned int)opts.timeout * 1000, tree, err);
 }
 

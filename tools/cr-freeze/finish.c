@@ -13,61 +13,92 @@
 #include "inject.h"
 #include "msg.h"
 
-/* The tracer must take its own notice of each thread before the parent can. */
+/*
+ * Nobody can wait for a thread before its tracer has.  One that was let go
+ * already is none of ours, and gives ECHILD.
+ */
 static void collect(struct cr_process *p)
 {
 	int status;
 
 	for (unsigned int k = p->n_threads; k-- > 0;) {
-		struct cr_tracee *t = &p->threads[k];
+		pid_t got;
 
-		if (t->state == CR_TRACEE_GONE)
-			continue;
-		while (waitpid(t->tid, &status, __WALL) >= 0 && WIFSTOPPED(status))
-			;
-		t->state = CR_TRACEE_GONE;
+		do
+			got = waitpid(p->threads[k].tid, &status, __WALL);
+		while ((got < 0 && errno == EINTR) || (got > 0 && WIFSTOPPED(status)));
+		p->threads[k].state = CR_TRACEE_GONE;
 	}
 }
 
-/*
- * The parent, which is frozen and about to go too, reaps its dead child, so
- * that the pid is free at once and does not wait for init.  It may have no
- * child to reap: one that ignores SIGCHLD has none.
- */
-static void reap_in_parent(struct cr_tree *tree, pid_t parent, pid_t child)
+static void run_reaping(struct cr_process *p, struct cr_op *ops, uint32_t n)
 {
-	struct cr_process *p = cr_tree_find(tree, parent);
-	struct cr_op op = { .type = CR_OP_SYSCALL,
-			    .expect = CR_EXPECT_ANY,
-			    .nr = SYS_wait4,
-			    .arg = { child, 0, __WALL, 0 } };
 	struct cr_err err;
 	uint32_t done;
 
-	if (!p || !p->n_threads)
-		return;
 	if (cr_agent_inject(p, &err) < 0 ||
-	    cr_agent_run(p->agent, &op, 1, NULL, 0, &done, &err) < 0)
-		cr_debug("pid %d cannot reap %d: %s", (int)parent, (int)child, err.msg);
+	    cr_agent_run(p->agent, ops, n, NULL, 0, &done, &err) < 0)
+		cr_debug("pid %d cannot reap its children: %s", (int)p->pid, err.msg);
+}
+
+/*
+ * The parent, which is frozen and about to go too, reaps its dead children, so
+ * that their pids are free at once and do not wait for init.  It may have none
+ * to reap: one that ignores SIGCHLD has none.
+ */
+static void reap_children(const struct cr_tree *tree, unsigned int index)
+{
+	struct cr_process *p = tree->procs[index];
+	struct cr_op ops[CR_AGENT_OPS];
+	uint32_t n = 0;
+
+	for (unsigned int i = index + 1; i < tree->count; i++) {
+		if (tree->procs[i]->parent != p->pid)
+			continue;
+		if (n == CR_AGENT_OPS) {
+			run_reaping(p, ops, n);
+			n = 0;
+		}
+		ops[n++] = (struct cr_op){
+			.type = CR_OP_SYSCALL,
+			.expect = CR_EXPECT_ANY,
+			.nr = SYS_wait4,
+			.arg = { tree->procs[i]->pid, 0, __WALL | WNOHANG, 0 },
+		};
+	}
+	if (n)
+		run_reaping(p, ops, n);
+}
+
+/* From here on a tree that is killed in part would be worse than none: if we
+ * die, the kernel kills the rest. */
+static void die_together(struct cr_tree *tree)
+{
+	struct cr_err err;
+
+	for (unsigned int i = 0; i < tree->count; i++)
+		for (unsigned int k = 0; k < tree->procs[i]->n_threads; k++)
+			if (cr_tracee_exitkill(&tree->procs[i]->threads[k], true, &err) < 0)
+				cr_debug("%s", err.msg);
+	cr_fault("doomed");
 }
 
 static void kill_tree(struct cr_tree *tree)
 {
+	die_together(tree);
 	/* Children stand after their parents: from the leaves to the root. */
 	for (unsigned int i = tree->count; i-- > 0;) {
 		struct cr_process *p = tree->procs[i];
 
-		if (!p->zombie) {
-			if (kill(p->pid, SIGKILL) < 0)
-				cr_msg("pid %d: unable to kill it: %s", (int)p->pid,
-				       strerror(errno));
-			collect(p);
-			if (p->agent)
-				cr_agent_evict(p->agent);
-		}
+		if (p->zombie)
+			continue;
+		reap_children(tree, i);
+		if (kill(p->pid, SIGKILL) < 0)
+			cr_msg("pid %d: unable to kill it: %s", (int)p->pid, strerror(errno));
+		collect(p);
+		if (p->agent)
+			cr_agent_evict(p->agent);
 		cr_fault("killed");
-		if (p->parent)
-			reap_in_parent(tree, p->parent, p->pid);
 	}
 	tree->ended_ns = cr_now_ns();
 }
@@ -79,10 +110,7 @@ void finish_tree(struct cr_tree *tree, enum finish how)
 		kill_tree(tree);
 		return;
 	case FINISH_STOP:
-		for (unsigned int i = 0; i < tree->count; i++)
-			if (!tree->procs[i]->zombie)
-				kill(tree->procs[i]->pid, SIGSTOP);
-		cr_tree_thaw(tree);
+		cr_tree_thaw_stopped(tree);
 		return;
 	default:
 		cr_tree_thaw(tree);

@@ -142,63 +142,36 @@ static int do_inject(struct server *s, struct cr_session_msg *m, struct cr_err *
 	return 0;
 }
 
-static int needs_agent(const struct cr_process *p, const struct cr_session_msg *m,
-		       struct cr_err *err)
+static struct cr_agent *agent_of(struct server *s, const struct cr_session_msg *m,
+				 struct cr_err *err)
 {
-	if (p->agent)
-		return 0;
-	return cr_err_set(err, CR_REFUSED, "pid %d has no agent: cr-inject comes first", m->pid);
+	struct cr_process *p = target(s, m, err);
+
+	if (p && !p->agent)
+		cr_err_set(err, CR_REFUSED, "pid %d has no agent: cr-inject comes first", m->pid);
+	return p ? p->agent : NULL;
 }
 
 static int do_run(struct server *s, struct cr_session_msg *m, struct cr_err *err)
 {
-	struct cr_process *p = target(s, m, err);
-	struct cr_op *ops = (struct cr_op *)(s->buf + sizeof(*m));
-	void *data = (uint8_t *)(ops + m->count);
+	struct cr_agent *a = agent_of(s, m, err);
+	struct cr_op *ops = (struct cr_op *)(m + 1);
 
-	if (!p || needs_agent(p, m, err) < 0)
-		return -1;
-	return cr_agent_run(p->agent, ops, m->count, data, m->data_len, &m->done, err);
+	return a ? cr_agent_run(a, ops, m->count, ops + m->count, m->data_len, &m->done, err) : -1;
 }
 
-static struct cr_tracee *find_thread(struct cr_process *p, pid_t tid, unsigned int *hint)
+static int do_run_each(struct server *s, struct cr_session_msg *m, struct cr_err *err)
 {
-	for (unsigned int n = 0; n < p->n_threads; n++) {
-		unsigned int k = (*hint + n) % p->n_threads;
+	struct cr_agent *a = agent_of(s, m, err);
+	struct cr_op *ops = (struct cr_op *)(m + 1);
+	uint32_t *tids = (uint32_t *)(ops + m->count);
 
-		if (p->threads[k].tid == tid) {
-			*hint = k + 1;
-			return &p->threads[k];
-		}
-	}
-	return NULL;
-}
-
-static int do_run_threads(struct server *s, struct cr_session_msg *m, struct cr_err *err)
-{
-	struct cr_process *p = target(s, m, err);
-	const struct cr_op *ops = (const struct cr_op *)(s->buf + sizeof(*m));
-	uint8_t *answers = s->buf + sizeof(*m) + m->count * sizeof(*ops);
-	size_t bare = cr_thread_answer_size(m->count, 0), size;
-	unsigned int hint = 0;
-
-	if (!p || needs_agent(p, m, err) < 0)
+	if (!a)
 		return -1;
-	size = m->tid > 0 ? m->data_len / (uint32_t)m->tid : 0;
-	if (size < bare || size % 8)
+	if (!m->n_tids || m->data_len % m->n_tids)
 		return cr_err_set(err, CR_BAD_INPUT, "a request that the session does not know");
-	for (int32_t i = 0; i < m->tid; i++) {
-		struct cr_thread_answer *an =
-			(struct cr_thread_answer *)(answers + (size_t)i * size);
-		struct cr_tracee *t = find_thread(p, an->tid, &hint);
-
-		if (!t)
-			return cr_err_set(err, CR_REFUSED, "pid %d has no thread %d", m->pid,
-					  an->tid);
-		if (cr_agent_run_thread(p->agent, t, ops, m->count, an, size - bare, err) < 0)
-			return -1;
-	}
-	return 0;
+	return cr_agent_run_each(a, tids, m->n_tids, ops, m->count, tids + m->n_tids,
+				 m->data_len / m->n_tids, err);
 }
 
 /* The end of the tree: with a commit, or before it when that is harmless. */
@@ -222,8 +195,9 @@ static int do_end(struct server *s, struct cr_session_msg *m, struct cr_err *err
 static int dispatch(struct server *s, struct cr_session_msg *m, size_t len, struct cr_err *err)
 {
 	if (m->version != sizeof(struct cr_op) || m->count > CR_SESSION_OPS_MAX ||
-	    m->data_len > CR_SESSION_DATA_MAX ||
-	    len != sizeof(*m) + m->count * sizeof(struct cr_op) + m->data_len)
+	    m->n_tids > CR_SESSION_TIDS_MAX || m->data_len > CR_SESSION_DATA_MAX ||
+	    len != sizeof(*m) + m->count * sizeof(struct cr_op) + m->n_tids * sizeof(uint32_t) +
+			    m->data_len)
 		return cr_err_set(err, CR_BAD_INPUT, "a request that the session does not know");
 	switch (m->request) {
 	case CR_SESSION_READY:
@@ -233,8 +207,8 @@ static int dispatch(struct server *s, struct cr_session_msg *m, size_t len, stru
 		return do_inject(s, m, err);
 	case CR_SESSION_RUN:
 		return do_run(s, m, err);
-	case CR_SESSION_RUN_THREADS:
-		return do_run_threads(s, m, err);
+	case CR_SESSION_RUN_EACH:
+		return do_run_each(s, m, err);
 	case CR_SESSION_COMMIT:
 	case CR_SESSION_RELEASE:
 		return do_end(s, m, err);

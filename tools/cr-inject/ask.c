@@ -24,54 +24,68 @@
 /* Indices of struct ask.at */
 enum { AT_BRK, AT_DUMPABLE, AT_SECUREBITS, AT_THP, AT_MDWE, AT_MEMBARRIER };
 
-static void add(struct ask *a, enum cr_op_expect expect, long nr, uint64_t a0, uint64_t a1,
-		uint64_t a2, uint64_t a3)
+static struct cr_op *add(struct ask *a, enum cr_op_expect expect, long nr, uint64_t a0)
 {
-	a->ops[a->count++] = (struct cr_op){
+	struct cr_op *op = &a->ops[a->count++];
+
+	*op = (struct cr_op){
 		.type = CR_OP_SYSCALL,
 		.expect = (uint8_t)expect,
 		.nr = (int32_t)nr,
-		.arg = { (int64_t)a0, (int64_t)a1, (int64_t)a2, (int64_t)a3 },
+		.arg = { (int64_t)a0 },
 	};
+	return op;
+}
+
+/* One that writes its answer: argument @arg is its offset in the data. */
+static struct cr_op *add_to(struct ask *a, long nr, uint64_t a0, unsigned int arg, size_t offset)
+{
+	struct cr_op *op = add(a, CR_EXPECT_OK, nr, a0);
+
+	op->arg[arg] = (int64_t)offset;
+	op->in_data = 1u << arg;
+	return op;
 }
 
 /* One whose answer is its result. */
 static void add_at(struct ask *a, unsigned int at, enum cr_op_expect expect, long nr, uint64_t a0)
 {
 	a->at[at] = a->count;
-	add(a, expect, nr, a0, 0, 0, 0);
+	add(a, expect, nr, a0);
 }
 
-static void add_thread(struct ask *a, uint64_t data)
+/* The data of a thread begins with the answers to these. */
+static void add_thread(struct ask *a)
 {
-	add(a, CR_EXPECT_OK, SYS_sigaltstack, 0, data + offsetof(struct ask_thread_data, altstack),
-	    0, 0);
-	add(a, CR_EXPECT_OK, SYS_prctl, PR_GET_TID_ADDRESS,
-	    data + offsetof(struct ask_thread_data, clear_child_tid), 0, 0);
-	add(a, CR_EXPECT_OK, SYS_prctl, PR_GET_PDEATHSIG,
-	    data + offsetof(struct ask_thread_data, parent_death_signal), 0, 0);
+	add_to(a, SYS_sigaltstack, 0, 1, offsetof(struct ask_thread_data, altstack));
+	add_to(a, SYS_prctl, PR_GET_TID_ADDRESS, 1,
+	       offsetof(struct ask_thread_data, clear_child_tid));
+	add_to(a, SYS_prctl, PR_GET_PDEATHSIG, 1,
+	       offsetof(struct ask_thread_data, parent_death_signal));
 }
 
-void ask_build_thread(struct ask *a, uint64_t data)
-{
-	a->count = 0;
-	add_thread(a, data);
-}
-
-void ask_build_process(struct ask *a, uint64_t data)
+void ask_build_thread(struct ask *a)
 {
 	a->count = 0;
-	add_thread(a, data + offsetof(struct ask_process_data, thread));
-	for (uint64_t sig = 1; sig <= SIGNALS; sig++)
-		add(a, CR_EXPECT_OK, SYS_rt_sigaction, sig, 0,
-		    data + offsetof(struct ask_process_data, actions) +
-			    (sig - 1) * sizeof(struct ask_sigaction),
-		    SIGSET_BYTES);
+	add_thread(a);
+}
+
+void ask_build_process(struct ask *a)
+{
+	_Static_assert(offsetof(struct ask_process_data, thread) == 0, "see add_thread()");
+	a->count = 0;
+	add_thread(a);
+	for (uint64_t sig = 1; sig <= SIGNALS; sig++) {
+		size_t at = offsetof(struct ask_process_data, actions) +
+			    (sig - 1) * sizeof(struct ask_sigaction);
+
+		add_to(a, SYS_rt_sigaction, sig, 2, at)->arg[3] = SIGSET_BYTES;
+	}
 	for (uint64_t which = ITIMER_REAL; which <= ITIMER_PROF; which++)
-		add(a, CR_EXPECT_OK, SYS_getitimer, which,
-		    data + offsetof(struct ask_process_data, itimers) + which * 32, 0, 0);
-	add(a, CR_EXPECT_OK, SYS_prctl, PR_GET_CHILD_SUBREAPER,
-	    data + offsetof(struct ask_process_data, child_subreaper), 0, 0);
+		add_to(a, SYS_getitimer, which, 1,
+		       offsetof(struct ask_process_data, itimers) + which * 32);
+	add_to(a, SYS_prctl, PR_GET_CHILD_SUBREAPER, 1,
+	       offsetof(struct ask_process_data, child_subreaper));
 	add_at(a, AT_BRK, CR_EXPECT_OK, SYS_brk, 0);
 	add_at(a, AT_DUMPABLE, CR_EXPECT_OK, SYS_prctl, PR_GET_DUMPABLE);
 	add_at(a, AT_SECUREBITS, CR_EXPECT_OK, SYS_prctl, PR_GET_SECUREBITS);
@@ -81,8 +95,7 @@ void ask_build_process(struct ask *a, uint64_t data)
 	add_at(a, AT_MEMBARRIER, CR_EXPECT_ANY, SYS_membarrier, MEMBARRIER_GET_REGISTRATIONS);
 }
 
-int ask_check(const struct ask *a, const int64_t *results, uint32_t done, pid_t pid, pid_t tid,
-	      struct cr_err *err)
+int ask_check(const struct ask *a, uint32_t done, pid_t pid, struct cr_err *err)
 {
 	const struct cr_op *op = &a->ops[done];
 	const char *name;
@@ -90,8 +103,8 @@ int ask_check(const struct ask *a, const int64_t *results, uint32_t done, pid_t 
 	if (done >= a->count)
 		return 0;
 	name = syscall_name(op->nr);
-	return cr_err_set(err, CR_REFUSED, "pid %d: thread %d: %s inside of it: %s", (int)pid,
-			  (int)tid, name ? name : "a system call", strerror((int)-results[done]));
+	return cr_err_set(err, CR_REFUSED, "pid %d: %s inside of it: %s", (int)pid,
+			  name ? name : "a system call", strerror((int)-op->result));
 }
 
 static uint32_t positive(const struct ask *a, unsigned int at)

@@ -42,13 +42,11 @@ struct ask {
 	uint32_t at[8];		/* of the operations whose result is the answer */
 };
 
-/* @data: address of the vector's data in the task. */
-void ask_build_process(struct ask *a, uint64_t data);
-void ask_build_thread(struct ask *a, uint64_t data);
+void ask_build_process(struct ask *a);
+void ask_build_thread(struct ask *a);
 
 /* Did the vector run to its end?  Names the call that failed. */
-int ask_check(const struct ask *a, const int64_t *results, uint32_t done, pid_t pid, pid_t tid,
-	      struct cr_err *err) CR_MUST;
+int ask_check(const struct ask *a, uint32_t done, pid_t pid, struct cr_err *err) CR_MUST;
 
 int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask *a,
 		   const struct ask_process_data *d, struct cr_err *err) CR_MUST;

@@ -69,60 +69,38 @@ static int put_agent(struct cr_stage *st, pid_t pid, const struct cr_agent_info 
 }
 
 static int ask_process(struct cr_stage *st, struct cr_session *s, const struct task *t,
-		       const struct cr_agent_info *info, struct cr_err *err)
+		       struct cr_err *err)
 {
 	struct ask_process_data data = { 0 };
 	struct ask a;
-	int64_t results[ASK_OPS_MAX];
 	uint32_t done;
 
-	ask_build_process(&a, info->data);
-	if (cr_session_run(s, t->pid, a.ops, a.count, &data, sizeof(data), &done, err) < 0)
-		return -1;
-	for (uint32_t i = 0; i < a.count; i++)
-		results[i] = a.ops[i].result;
-	if (ask_check(&a, results, done, t->pid, t->pid, err) < 0 ||
-	    ask_put_inside(st, t->pid, &a, &data, err) < 0)
+	ask_build_process(&a);
+	if (cr_session_run(s, t->pid, a.ops, a.count, &data, sizeof(data), &done, err) < 0 ||
+	    ask_check(&a, done, t->pid, err) < 0 || ask_put_inside(st, t->pid, &a, &data, err) < 0)
 		return -1;
 	return ask_put_thread(st, t->pid, t->pid, &data.thread, err);
 }
 
-static int put_answers(struct cr_stage *st, const struct task *t, const struct ask *a,
-		       struct cr_thread_answer *answers, size_t size, struct cr_err *err)
-{
-	for (size_t i = 1; i < t->n_tids; i++) {
-		struct cr_thread_answer *an =
-			(struct cr_thread_answer *)((uint8_t *)answers + (i - 1) * size);
-
-		if (ask_check(a, an->result, an->done, t->pid, an->tid, err) < 0 ||
-		    ask_put_thread(st, t->pid, an->tid, cr_thread_answer_data(an, a->count), err) <
-			    0)
-			return -1;
-	}
-	return 0;
-}
-
 static int ask_threads(struct cr_stage *st, struct cr_session *s, const struct task *t,
-		       const struct cr_agent_info *info, struct cr_err *err)
+		       struct cr_err *err)
 {
-	size_t others = t->n_tids - 1, data_len = sizeof(struct ask_thread_data), size;
-	cr_auto_free struct cr_thread_answer *answers = NULL;
+	cr_auto_free struct ask_thread_data *data = NULL;
 	struct ask a;
 
-	if (!others)
+	if (t->n_tids < 2)
 		return 0;
-	ask_build_thread(&a, info->data);
-	size = cr_thread_answer_size(a.count, data_len);
-	answers = calloc(others, size);
-	if (!answers)
+	data = calloc(t->n_tids - 1, sizeof(*data));
+	if (!data)
 		return cr_err_sys(err, "out of memory");
-	for (size_t i = 0; i < others; i++)
-		((struct cr_thread_answer *)((uint8_t *)answers + i * size))->tid =
-			(int32_t)t->tids[i + 1];
-	if (cr_session_run_threads(s, t->pid, a.ops, a.count, data_len, answers, (uint32_t)others,
-				   err) < 0)
+	ask_build_thread(&a);
+	if (cr_session_run_each(s, t->pid, t->tids + 1, t->n_tids - 1, a.ops, a.count, data,
+				sizeof(*data), err) < 0)
 		return -1;
-	return put_answers(st, t, &a, answers, size, err);
+	for (size_t i = 1; i < t->n_tids; i++)
+		if (ask_put_thread(st, t->pid, (pid_t)t->tids[i], &data[i - 1], err) < 0)
+			return -1;
+	return 0;
 }
 
 static int inject(struct cr_stage *st, struct cr_session *s, const struct task *t,
@@ -133,9 +111,9 @@ static int inject(struct cr_stage *st, struct cr_session *s, const struct task *
 	if (cr_session_inject(s, t->pid, &info, err) < 0)
 		return -1;
 	cr_fault("injected");
-	if (put_agent(st, t->pid, &info, err) < 0 || ask_process(st, s, t, &info, err) < 0)
+	if (put_agent(st, t->pid, &info, err) < 0 || ask_process(st, s, t, err) < 0)
 		return -1;
-	return ask_threads(st, s, t, &info, err);
+	return ask_threads(st, s, t, err);
 }
 
 static int on_finish(struct cr_stage *st, void *ctx, struct cr_err *err)

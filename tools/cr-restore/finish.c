@@ -208,7 +208,7 @@ static int seize_all(struct finish *f, struct cr_err *err)
 		}
 	}
 	for (unsigned int i = 0; i < f->count; i++) {
-		int ret = cr_tracee_wait_stop(&f->threads[i], err);
+		int ret = cr_tracee_wait_stop(&f->threads[i], UINT64_MAX, err);
 
 		if (ret)
 			return ret < 0 ? -1 : died((uint32_t)f->threads[i].tid, err);
@@ -249,7 +249,7 @@ static int settle_call(const struct slot *s, unsigned int n, struct cr_tracee *t
 		if (cr_tracee_cont(th, err) < 0)
 			return -1;
 		nanosleep(&tick, NULL);
-		if (cr_tracee_interrupt(th, err) < 0 || cr_tracee_wait_stop(th, err))
+		if (cr_tracee_interrupt(th, err) < 0 || cr_tracee_wait_stop(th, UINT64_MAX, err))
 			return -1;
 	}
 }

@@ -26,13 +26,25 @@ static inline void cpu_relax(void)
 
 /*
  * Go to the exit code: it expects the address to detach in the register of a
- * call's result, in another whether the interrupted call goes on (1) or
- * returns EINTR (0), and needs no stack.
+ * call's result, the tail to end in in another, and needs no stack.
  */
-static inline __attribute__((noreturn)) void leave(uint64_t code, uint64_t base, long go_on)
+static inline __attribute__((noreturn)) void leave(uint64_t code, uint64_t tail, uint64_t base)
 {
-	__asm__ volatile("jmp *%0" : : "r"(code), "a"(base), "b"(go_on));
+	__asm__ volatile("jmp *%0" : : "r"(code), "b"(tail), "a"(base));
 	__builtin_unreachable();
+}
+
+/* Call @fn; with @area everything that XSAVE knows is kept there meanwhile. */
+static inline long call(long (*fn)(long), long arg, void *area)
+{
+	long ret;
+
+	if (area)
+		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory");
+	ret = fn(arg);
+	if (area)
+		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory");
+	return ret;
 }
 
 /*

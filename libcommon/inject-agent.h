@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of struct cr_agent, for the files that implement inject.h. */
+#ifndef CR_INJECT_AGENT_H
+#define CR_INJECT_AGENT_H
+
+#include "arch.h"
+#include "inject.h"
+#include "vdso.h"
+
+/* Layout of the mapping. */
+#define AGENT_CODE 0
+#define AGENT_CTL 4096
+#define AGENT_STACK_TOP 16384
+#define AGENT_GUEST AGENT_STACK_TOP	/* CR_AGENT_GUESTS of: */
+#define AGENT_GUEST_STACK 4096
+#define AGENT_GUEST_VECTOR AGENT_GUEST_STACK
+#define AGENT_GUEST_SIZE 8192
+#define AGENT_VECTOR (AGENT_GUEST + CR_AGENT_GUESTS * AGENT_GUEST_SIZE)
+#define AGENT_VECTOR_SIZE \
+	((sizeof(struct cr_vector) + CR_AGENT_OPS * sizeof(struct cr_op) + 4095) & ~4095ul)
+#define AGENT_DATA (AGENT_VECTOR + AGENT_VECTOR_SIZE)
+#define AGENT_LENGTH (AGENT_DATA + CR_AGENT_DATA)
+
+_Static_assert(sizeof(struct cr_vector) + CR_AGENT_GUEST_OPS * sizeof(struct cr_op) +
+			       CR_AGENT_GUEST_DATA <=
+		       AGENT_GUEST_SIZE - AGENT_GUEST_STACK,
+	       "a guest's stack, vector and data share its part");
+
+struct guest {
+	struct cr_tracee *thread;	/* NULL: free */
+	unsigned int index;	/* whose data it has */
+	struct cr_exit_code code;
+	uint64_t at;		/* where the code is */
+};
+
+struct cr_agent {
+	struct cr_process *proc;
+	struct cr_tracee *host;	/* the thread it runs in */
+	uint8_t *local;		/* our attachment */
+	uint64_t base;		/* the task's attachment, 0 while it has none */
+	struct cr_vdso_room room;
+	int mem;		/* /proc/PID/mem */
+	unsigned int timeout_ms;
+	bool running;		/* the host executes the agent */
+	bool lost;		/* it is not known what the agent does */
+	struct cr_exit_code code;	/* the host's */
+	struct guest guests[CR_AGENT_GUESTS];
+	unsigned int n_guests;
+};
+
+static inline struct cr_agent_ctl *agent_ctl(const struct cr_agent *a)
+{
+	return (struct cr_agent_ctl *)(a->local + AGENT_CTL);
+}
+
+/* Write the exit code of @t at @at; @done as in struct cr_exit_spec. */
+int agent_write_exit(struct cr_agent *a, const struct cr_tracee *t, uint64_t at, uint64_t done,
+		     struct cr_exit_code *code, struct cr_exit_path *path,
+		     struct cr_err *err) CR_MUST;
+
+/* Can our code run in the thread at all? */
+int agent_check_thread(const struct cr_agent *a, struct cr_tracee *t, struct cr_err *err) CR_MUST;
+
+/* Wait until *word is @value, while @t runs for us. */
+int agent_wait(struct cr_agent *a, struct cr_tracee *t, const uint32_t *word, uint32_t value,
+	       struct cr_err *err) CR_MUST;
+
+#endif

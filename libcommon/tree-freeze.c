@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Freezing.  A list of threads or children says everything when it was read
+ * after all that could add to it had stopped.  So, in rounds: list threads and
+ * seize the new ones; wait for all of them; a process whose list brought
+ * nothing new is complete, and then its children are listed.
+ *
+ * Children come only after their parent has stopped: a child of vfork(2) goes
+ * on until its parent is free, and no wait is in vain.
+ */
+#include "tree-freeze.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "fault.h"
+#include "inject.h"
+#include "proc.h"
+
+#define PID_LIMIT 4194304	/* PID_MAX_LIMIT of 64-bit kernels */
+#define LATE_MS 20
+#define RETRY_US 2000
+#define AGAIN 1
+
+struct round {
+	bool grew;		/* its list of threads had new ones */
+	bool complete;		/* all its threads are known and stopped */
+	bool children_known;
+};
+
+struct freezer {
+	struct cr_tree *tree;
+	struct round *rounds;	/* of tree->procs */
+	unsigned int room;
+	uint8_t *threads;	/* bitmap of thread ids that are in the tree */
+	uint8_t *procs;		/* the same of processes */
+	pid_t *born;		/* attached at birth */
+	unsigned int n_born;
+	bool lost;		/* a process has ended: its children have other parents now */
+	uint64_t until_ns;
+};
+
+static bool test(const uint8_t *map, pid_t id)
+{
+	return map[id >> 3] & 1u << (id & 7);
+}
+
+static void set(uint8_t *map, pid_t id, bool on)
+{
+	uint8_t bit = (uint8_t)(1u << (id & 7));
+
+	map[id >> 3] = (uint8_t)(on ? map[id >> 3] | bit : map[id >> 3] & ~bit);
+}
+
+static int add_process(struct freezer *f, pid_t pid, pid_t parent, struct cr_err *err)
+{
+	struct cr_tree *t = f->tree;
+	struct cr_process *p;
+
+	if (t->count == f->room) {
+		unsigned int room = f->room ? f->room * 2 : 16;
+		struct cr_process **procs = realloc(t->procs, room * sizeof(*procs));
+		struct round *rounds = realloc(f->rounds, room * sizeof(*rounds));
+
+		if (procs)
+			t->procs = procs;
+		if (rounds)
+			f->rounds = rounds;
+		if (!procs || !rounds)
+			return cr_err_sys(err, "out of memory");
+		f->room = room;
+	}
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return cr_err_sys(err, "out of memory");
+	p->pid = pid;
+	p->parent = parent;
+	set(f->procs, pid, true);
+	f->rounds[t->count] = (struct round){ 0 };
+	t->procs[t->count++] = p;
+	return 0;
+}
+
+static bool vanished(const struct cr_err *err)
+{
+	return err->errnum == ENOENT || err->errnum == ESRCH;
+}
+
+/* Seize the threads that are new. */
+static int seize_threads(struct freezer *f, struct cr_process *p, bool *grew, struct cr_err *err)
+{
+	cr_auto_free pid_t *tids = NULL;
+	struct cr_tracee *grown;
+	unsigned int n;
+	int ret;
+
+	*grew = false;
+	if (cr_proc_tids(p->pid, &tids, &n, err) < 0)
+		return vanished(err) ? 0 : -1;
+	grown = realloc(p->threads, (p->n_threads + n + 1) * sizeof(*grown));
+	if (!grown)
+		return cr_err_sys(err, "out of memory");
+	p->threads = grown;
+	for (unsigned int i = 0; i < n; i++) {
+		if (test(f->threads, tids[i]))
+			continue;
+		ret = cr_tracee_seize(&p->threads[p->n_threads], p->pid, tids[i], err);
+		if (ret < 0)
+			return -1;
+		if (ret == 0) {
+			set(f->threads, tids[i], true);
+			p->n_threads++;
+			*grew = true;
+		} else if (tids[i] == p->pid) {
+			p->dead_leader = true;
+		}
+		cr_fault("seize");
+	}
+	return 0;
+}
+
+static int add_children(struct freezer *f, unsigned int index, struct cr_err *err)
+{
+	struct cr_process *p = f->tree->procs[index];
+	cr_auto_free pid_t *kids = NULL;
+	unsigned int n;
+
+	f->rounds[index].children_known = true;
+	if (cr_proc_children(p->pid, &kids, &n, err) < 0)
+		return vanished(err) ? 0 : -1;
+	for (unsigned int i = 0; i < n; i++) {
+		if (test(f->procs, kids[i]))
+			continue;
+		if (add_process(f, kids[i], p->pid, err) < 0)
+			return -1;
+		/* One that ends while the list is read can hide another. */
+		f->rounds[index].children_known = false;
+	}
+	return 0;
+}
+
+static int note_birth(struct freezer *f, struct cr_tracee *th, struct cr_err *err)
+{
+	pid_t *grown;
+
+	if (!th->born)
+		return 0;
+	grown = realloc(f->born, (f->n_born + 1) * sizeof(*grown));
+	if (!grown)
+		return cr_err_sys(err, "out of memory");
+	f->born = grown;
+	f->born[f->n_born++] = th->born;
+	th->born = 0;
+	return 0;
+}
+
+static int too_late(const struct cr_tracee *th, struct cr_err *err)
+{
+	return cr_err_set(err, CR_REFUSED,
+			  "pid %d: thread %d does not stop in time, %s; all are let go",
+			  (int)th->pid, (int)th->tid,
+			  cr_tracee_in_vfork(th) ?
+				  "it is in vfork until its child has executed or ended" :
+				  "it is in an uninterruptible wait");
+}
+
+static int wait_thread(struct freezer *f, struct cr_tracee *th, struct cr_err *err)
+{
+	int ret = cr_tracee_wait_stop(th, f->until_ns, err);
+
+	if (note_birth(f, th, err) < 0)
+		return -1;
+	if (ret == 2)
+		return too_late(th, err);
+	if (ret == 0)
+		ret = cr_tracee_save(th, err);
+	if (ret < 0 && th->state != CR_TRACEE_GONE)
+		return -1;
+	cr_fault("stopped");
+	return 0;
+}
+
+/* Threads that ended before they stopped are forgotten; their ids may come again. */
+static void drop_gone(struct freezer *f, struct cr_process *p)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int k = 0; k < p->n_threads; k++) {
+		struct cr_tracee *th = &p->threads[k];
+
+		if (th->state != CR_TRACEE_GONE) {
+			p->threads[kept++] = *th;
+			continue;
+		}
+		set(f->threads, th->tid, false);
+		if (th->tid == p->pid)
+			p->dead_leader = true;
+	}
+	if (p->n_threads && !kept)
+		f->lost = true;
+	p->n_threads = kept;
+}
+
+static int wait_process(struct freezer *f, struct cr_process *p, struct cr_err *err)
+{
+	for (unsigned int k = 0; k < p->n_threads; k++)
+		if (p->threads[k].state == CR_TRACEE_RUNNING &&
+		    wait_thread(f, &p->threads[k], err) < 0)
+			return -1;
+	drop_gone(f, p);
+	return 0;
+}
+
+/* Returns whether there is more to be done. */
+static int one_round(struct freezer *f, bool recurse, struct cr_err *err)
+{
+	struct cr_tree *t = f->tree;
+	unsigned int before = t->count;
+	bool more = false;
+
+	for (unsigned int i = 0; i < before; i++)
+		if (!f->rounds[i].complete &&
+		    seize_threads(f, t->procs[i], &f->rounds[i].grew, err) < 0)
+			return -1;
+	for (unsigned int i = 0; i < before; i++) {
+		struct round *r = &f->rounds[i];
+
+		if (r->complete)
+			continue;
+		if (wait_process(f, t->procs[i], err) < 0)
+			return -1;
+		r->complete = !r->grew;
+		more |= r->grew;
+	}
+	for (unsigned int i = 0; recurse && i < before; i++) {
+		if (!f->rounds[i].complete || f->rounds[i].children_known)
+			continue;
+		if (add_children(f, i, err) < 0)
+			return -1;
+		more |= !f->rounds[i].children_known;
+	}
+	return more;
+}
+
+static int all_rounds(struct freezer *f, bool recurse, struct cr_err *err)
+{
+	int more;
+
+	do {
+		more = one_round(f, recurse, err);
+		if (more == 0 && f->lost) {
+			f->lost = false;
+			for (unsigned int i = 0; i < f->tree->count; i++)
+				f->rounds[i].children_known = false;
+			more = 1;
+		}
+	} while (more > 0);
+	return more;
+}
+
+/* The leader may have a higher number than its threads. */
+static void leader_first(struct cr_process *p)
+{
+	for (unsigned int k = 1; k < p->n_threads; k++)
+		if (p->threads[k].tid == p->pid) {
+			struct cr_tracee leader = p->threads[k];
+
+			memmove(p->threads + 1, p->threads, k * sizeof(leader));
+			p->threads[0] = leader;
+			return;
+		}
+}
+
+/* What never stopped for us is a zombie, or was reaped while we looked. */
+static int drop_reaped(struct freezer *f, struct cr_err *err)
+{
+	struct cr_tree *t = f->tree;
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < t->count; i++) {
+		struct cr_process *p = t->procs[i];
+		struct cr_proc_stat st;
+
+		leader_first(p);
+		if (!p->n_threads) {
+			if (cr_proc_stat(p->pid, &st, err) < 0 || st.state != 'Z') {
+				tree_free_process(p);
+				continue;
+			}
+			p->zombie = true;
+		}
+		t->procs[kept++] = p;
+	}
+	t->count = kept;
+	return 0;
+}
+
+static void let_go(struct cr_process *p)
+{
+	for (unsigned int k = 0; k < p->n_threads; k++)
+		cr_tracee_detach(&p->threads[k]);
+	tree_free_process(p);
+}
+
+/* The parent that a process has now, when the one it was found with has ended. */
+static int find_parent(const struct cr_tree *t, struct cr_process *p, bool *moved,
+		       struct cr_err *err)
+{
+	const struct cr_process *parent = cr_tree_find(t, p->parent);
+	struct cr_proc_stat st;
+
+	if (parent && !parent->zombie)
+		return 0;
+	if (cr_proc_stat(p->pid, &st, err) < 0)
+		return -1;
+	p->parent = (pid_t)st.field[4];
+	*moved = true;
+	return 0;
+}
+
+/*
+ * In the order of their parents, from the root.  Who has got a parent outside
+ * of the tree does not belong to it any more, nor do its children.
+ */
+static int reorder(struct cr_tree *t, struct cr_err *err)
+{
+	struct cr_process **list = calloc(t->count, sizeof(*list));
+	unsigned int n = 1;
+
+	if (!list)
+		return cr_err_sys(err, "out of memory");
+	list[0] = t->procs[0];
+	for (unsigned int i = 0; i < n; i++)
+		for (unsigned int k = 1; k < t->count; k++)
+			if (t->procs[k] && t->procs[k]->parent == list[i]->pid) {
+				list[n++] = t->procs[k];
+				t->procs[k] = NULL;
+			}
+	for (unsigned int k = 1; k < t->count; k++)
+		if (t->procs[k])
+			let_go(t->procs[k]);
+	free(t->procs);
+	t->procs = list;
+	t->count = n;
+	return 0;
+}
+
+static int settle_parents(struct freezer *f, struct cr_err *err)
+{
+	struct cr_tree *t = f->tree;
+	bool moved = false;
+
+	for (unsigned int i = 1; i < t->count; i++)
+		if (find_parent(t, t->procs[i], &moved, err) < 0)
+			return -1;
+	return moved ? reorder(t, err) : 0;
+}
+
+/* Was attached at birth but is none of the tree's: its parent ended, say. */
+static void release_strays(struct freezer *f)
+{
+	uint64_t until = cr_now_ns() + LATE_MS * 1000000ull;
+	struct cr_err ignored;
+
+	for (unsigned int i = 0; i < f->n_born; i++) {
+		struct cr_tracee th = { .pid = f->born[i], .tid = f->born[i] };
+
+		if (!test(f->threads, th.tid) && cr_tracee_wait_stop(&th, until, &ignored) == 0)
+			cr_tracee_detach(&th);
+	}
+	f->n_born = 0;
+}
+
+/* An earlier freeze was killed and one of its threads is not home yet. */
+static int check_leaving(const struct cr_tree *t, struct cr_err *err)
+{
+	for (unsigned int i = 0; i < t->count; i++) {
+		int ret = t->procs[i]->zombie ? 0 : cr_agent_leaving(t->procs[i], err);
+
+		if (ret < 0)
+			return -1;
+		if (ret > 0) {
+			cr_err_set(err, CR_REFUSED,
+				   "pid %d: it is still leaving an earlier freeze; try again",
+				   (int)t->procs[i]->pid);
+			return AGAIN;
+		}
+	}
+	return 0;
+}
+
+static int try_freeze(struct freezer *f, pid_t root, bool recurse, struct cr_err *err)
+{
+	struct cr_tree *t = f->tree;
+
+	if (tree_check_root(root, err) < 0 || add_process(f, root, 0, err) < 0 ||
+	    all_rounds(f, recurse, err) < 0 || drop_reaped(f, err) < 0)
+		return -1;
+	if (t->count == 0 || t->procs[0]->pid != root)
+		return cr_err_set(err, CR_REFUSED, "pid %d: no such process", (int)root);
+	if (t->procs[0]->zombie)
+		return cr_err_set(err, CR_REFUSED, "pid %d: it has ended already (a zombie)",
+				  (int)root);
+	if (settle_parents(f, err) < 0)
+		return -1;
+	release_strays(f);
+	return check_leaving(t, err);
+}
+
+static void freezer_release(struct freezer *f)
+{
+	free(f->rounds);
+	free(f->threads);
+	free(f->procs);
+	free(f->born);
+}
+
+/* One attempt.  On failure everything is let go again. */
+static int attempt(pid_t root, bool recurse, uint64_t until_ns, struct cr_tree **out,
+		   struct cr_err *err)
+{
+	struct freezer f = { .until_ns = until_ns };
+	int ret;
+
+	f.threads = calloc(1, PID_LIMIT / 8 + 1);
+	f.procs = calloc(1, PID_LIMIT / 8 + 1);
+	f.tree = calloc(1, sizeof(*f.tree));
+	if (!f.threads || !f.procs || !f.tree) {
+		ret = cr_err_sys(err, "out of memory");
+	} else {
+		f.tree->began_ns = cr_now_ns();
+		ret = try_freeze(&f, root, recurse, err);
+		if (ret) {
+			cr_tree_thaw(f.tree);
+			release_strays(&f);
+		}
+	}
+	if (ret) {
+		cr_tree_free(f.tree);
+		f.tree = NULL;
+	} else {
+		f.tree->frozen_ns = cr_now_ns();
+	}
+	*out = f.tree;
+	freezer_release(&f);
+	return ret;
+}
+
+int cr_tree_freeze(pid_t root, bool recurse, unsigned int timeout_ms, struct cr_tree **out,
+		   struct cr_err *err)
+{
+	uint64_t until = timeout_ms ? cr_now_ns() + timeout_ms * 1000000ull : UINT64_MAX;
+	int ret;
+
+	for (;;) {
+		ret = attempt(root, recurse, until, out, err);
+		if (ret != AGAIN)
+			return ret;
+		if (cr_now_ns() >= until)
+			return -1;
+		usleep(RETRY_US);
+	}
+}
