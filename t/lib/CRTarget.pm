@@ -17,6 +17,7 @@ our @ALL = (
 	[tree => 'tree', 'tree'],
 	[tree => 'zombies', 'zombies'],
 	[tree => 'zombie leaders', 'zombies', args => ['leaders']],
+	[tree => 'orphans, dead leaders, exit signals', 'kin'],
 	[tree => 'stopped children', 'stopped'],
 	[threads => 'threads', 'threads'],
 	[threads => 'registers', 'regs'],

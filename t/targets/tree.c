@@ -93,6 +93,8 @@ static void live(int me)
 		ids.pgid++;
 	t_touch(name);
 	t_wait();
+	if (me < 0)
+		ids.ppid = getppid();	/* whoever has restored it */
 	compare(name, &ids);
 	for (int k = 0; k < N; k++)
 		if (pids[k])

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clean.h"
 #include "fault.h"
 #include "finish.h"
 #include "msg.h"
@@ -113,8 +114,10 @@ static int hold_while(char **argv)
 static int emit(struct cr_writer *w, const struct cr_tree *tree, const struct sleepers *sl,
 		unsigned int *refused, struct cr_err *err)
 {
-	if (refuse_tree(w, tree, opts.shell_job, refused, err) < 0 ||
-	    records_tree(w, tree, sl, err) < 0)
+	cr_auto_free struct kin *kin = kin_read(tree, err);
+
+	if (!kin || refuse_tree(w, tree, kin, opts.shell_job, refused, err) < 0 ||
+	    records_tree(w, tree, kin, sl, err) < 0)
 		return -1;
 	cr_fault("before-end");
 	return cr_writer_end(w, err);

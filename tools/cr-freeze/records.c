@@ -182,17 +182,18 @@ static int read_number(pid_t pid, const char *file, int base, long *out, struct 
 }
 
 /* What /proc/PID/stat has, of zombies as well. */
-static int fill_stat(const struct cr_process *p, struct cr_proc_stat *st, Cr__Task *m,
-		     struct cr_err *err)
+static void fill_stat(const struct cr_process *p, const struct kin *kin, Cr__Task *m)
 {
-	if (cr_proc_stat(p->pid, st, err) < 0)
-		return -1;
+	const struct cr_proc_stat *st = &kin->st;
+
 	m->pid = (uint32_t)p->pid;
 	m->ppid = (uint32_t)st->field[4];
 	m->pgid = (uint32_t)st->field[5];
 	m->sid = (uint32_t)st->field[6];
 	m->exit_signal = (uint32_t)st->field[38];
-	m->comm = st->comm;
+	m->comm = (char *)st->comm;
+	m->outer_session = kin->outer_session;
+	m->outer_group = kin->outer_group;
 	if (p->zombie) {
 		m->state = CR__TASK_STATE__ZOMBIE;
 		m->exit_status = (uint32_t)st->field[52];
@@ -200,7 +201,6 @@ static int fill_stat(const struct cr_process *p, struct cr_proc_stat *st, Cr__Ta
 		m->state = CR__TASK_STATE__STOPPED;
 		m->stop_signal = (uint32_t)p->threads[0].stop_signal;
 	}
-	return 0;
 }
 
 static int fill_live(const struct cr_process *p, const char *status, Cr__Task *m, Cr__Rlimit *lims,
@@ -221,11 +221,10 @@ static int fill_live(const struct cr_process *p, const char *status, Cr__Task *m
 	return parse_limits(p->pid, lims, err);
 }
 
-static int put_task(struct cr_writer *w, const struct cr_process *p, const char *status,
-		    struct cr_err *err)
+static int put_task(struct cr_writer *w, const struct cr_process *p, const struct kin *kin,
+		    const char *status, struct cr_err *err)
 {
 	Cr__Task m = CR__TASK__INIT;
-	struct cr_proc_stat st;
 	struct signals sigs = { 0 };
 	Cr__Rlimit lims[RLIM_NLIMITS], *limits[RLIM_NLIMITS];
 	cr_auto_free uint32_t *tids = calloc(p->n_threads + 1, sizeof(*tids));
@@ -233,21 +232,18 @@ static int put_task(struct cr_writer *w, const struct cr_process *p, const char 
 
 	if (!tids)
 		return cr_err_sys(err, "out of memory");
-	if (fill_stat(p, &st, &m, err) < 0)
+	fill_stat(p, kin, &m);
+	if (fill_live(p, status, &m, lims, err) < 0)
 		return -1;
-	if (!p->zombie) {
-		if (fill_live(p, status, &m, lims, err) < 0)
-			return -1;
-		for (int i = 0; i < RLIM_NLIMITS; i++)
-			limits[i] = &lims[i];
-		m.n_rlimits = RLIM_NLIMITS;
-		m.rlimits = limits;
-	}
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		limits[i] = &lims[i];
+	m.n_rlimits = RLIM_NLIMITS;
+	m.rlimits = limits;
 	for (unsigned int k = 0; k < p->n_threads; k++)
 		tids[k] = (uint32_t)p->threads[k].tid;
 	m.n_tids = p->n_threads;
 	m.tids = tids;
-	if (!p->zombie && pending(status, "ShdPnd") && peek_signals(p->pid, true, &sigs, err) < 0) {
+	if (pending(status, "ShdPnd") && peek_signals(p->pid, true, &sigs, err) < 0) {
 		free_signals(&sigs);
 		return -1;
 	}
@@ -327,13 +323,31 @@ out:
 	return ret;
 }
 
-static int put_process(struct cr_writer *w, const struct cr_process *p, const struct sleepers *sl,
-		       uint64_t frozen_ns, struct cr_err *err)
+static int put_zombie(struct cr_writer *w, const struct cr_process *p, const struct kin *kin,
+		      struct cr_err *err)
+{
+	Cr__Creds creds = CR__CREDS__INIT;
+	Cr__Task m = CR__TASK__INIT;
+	cr_auto_free char *status = NULL;
+	int ret = -1;
+
+	if (cr_proc_read(p->pid, "status", &status, NULL, err) < 0)
+		return -1;
+	fill_stat(p, kin, &m);
+	m.zombie_creds = &creds;
+	if (cr_creds_parse(p->pid, status, &creds, err) == 0)
+		ret = cr_writer_put(w, CR_KIND_TASK, &m, err);
+	cr_creds_release(&creds);
+	return ret;
+}
+
+static int put_process(struct cr_writer *w, const struct cr_process *p, const struct kin *kin,
+		       const struct sleepers *sl, uint64_t frozen_ns, struct cr_err *err)
 {
 	char name[64];
 
 	if (p->zombie)
-		return put_task(w, p, NULL, err);
+		return put_zombie(w, p, kin, err);
 	for (unsigned int k = 0; k < p->n_threads; k++) {
 		const struct cr_tracee *t = &p->threads[k];
 		cr_auto_free char *status = NULL;
@@ -342,7 +356,7 @@ static int put_process(struct cr_writer *w, const struct cr_process *p, const st
 		if (cr_proc_read(p->pid, name, &status, NULL, err) < 0)
 			return -1;
 		/* Its first thread knows what is the process's. */
-		if (k == 0 && put_task(w, p, status, err) < 0)
+		if (k == 0 && put_task(w, p, kin, status, err) < 0)
 			return -1;
 		if (put_thread(w, t, status, sl, frozen_ns, err) < 0)
 			return -1;
@@ -350,11 +364,11 @@ static int put_process(struct cr_writer *w, const struct cr_process *p, const st
 	return 0;
 }
 
-int records_tree(struct cr_writer *w, const struct cr_tree *tree, const struct sleepers *sl,
-		 struct cr_err *err)
+int records_tree(struct cr_writer *w, const struct cr_tree *tree, const struct kin *kin,
+		 const struct sleepers *sl, struct cr_err *err)
 {
 	for (unsigned int i = 0; i < tree->count; i++)
-		if (put_process(w, tree->procs[i], sl, tree->began_ns, err) < 0)
+		if (put_process(w, tree->procs[i], &kin[i], sl, tree->began_ns, err) < 0)
 			return cr_err_wrap(err, "pid %d", (int)tree->procs[i]->pid);
 	return 0;
 }

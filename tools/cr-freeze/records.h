@@ -3,13 +3,13 @@
 #ifndef RECORDS_H
 #define RECORDS_H
 
+#include "kin.h"
 #include "stream.h"
 #include "sleepers.h"
-#include "tree.h"
 
 int records_header(struct cr_writer *w, const char *session, pid_t root, bool shell_job,
 		   struct cr_err *err) CR_MUST;
-int records_tree(struct cr_writer *w, const struct cr_tree *tree, const struct sleepers *sl,
-		 struct cr_err *err) CR_MUST;
+int records_tree(struct cr_writer *w, const struct cr_tree *tree, const struct kin *kin,
+		 const struct sleepers *sl, struct cr_err *err) CR_MUST;
 
 #endif

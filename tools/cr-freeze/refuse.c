@@ -79,35 +79,33 @@ static int check_shared(struct check *c, const struct cr_process *p, struct cr_e
 	return 0;
 }
 
-/* Sessions and groups: their leaders must be in the tree to be made again. */
-static int check_ids(struct check *c, const struct cr_process *p, const struct cr_proc_stat *st,
+/* Sessions and groups that are led from outside: a shell's job. */
+static int check_job(struct check *c, const struct cr_process *p, const struct kin *kin,
 		     struct cr_err *err)
 {
-	static const char remedy[] = "start it with setsid, or use --shell-job";
+	char what[96];
+
+	if (c->shell_job || (!kin->outer_session && !kin->outer_group))
+		return 0;
+	snprintf(what, sizeof(what), "%s %d is led from outside of the tree",
+		 kin->outer_session ? "session" : "process group",
+		 (int)kin->st.field[kin->outer_session ? 6 : 5]);
+	return refuse(c, p->pid, "", what, "start it with setsid, or use --shell-job", err);
+}
+
+/* Whether the tree can be made again: one reason is all that is known. */
+static int check_family(struct check *c, const struct kin *kin, struct cr_err *err)
+{
 	const struct cr_process *root = c->tree->procs[0];
-	struct cr_proc_stat rst;
-	char kind[96];
+	struct cr_err why = { 0 };
 
-	for (int f = 5; f <= 6; f++) {
-		pid_t id = (pid_t)st->field[f];
-
-		if (cr_tree_find(c->tree, id))
-			continue;
-		if (c->shell_job) {
-			/* The root's own foreign session and group are replaced. */
-			if (cr_proc_stat(root->pid, &rst, err) < 0)
-				return -1;
-			if (rst.field[f] == st->field[f])
-				continue;
-		}
-		snprintf(kind, sizeof(kind), "%s %d is led from outside of the tree",
-			 f == 5 ? "process group" : "session", (int)id);
-		if (refuse(c, p->pid, "", kind, c->shell_job ? "" : remedy, err) < 0)
-			return -1;
-		if (f == 5)
-			break;	/* its session is the same trouble */
+	if (kin_check(c->tree, kin, &why) == 0)
+		return 0;
+	if (why.class != CR_REFUSED) {
+		*err = why;
+		return -1;
 	}
-	return 0;
+	return refuse(c, root->pid, "", why.msg, "", err);
 }
 
 static int check_thread(struct check *c, const struct cr_tracee *t, struct cr_err *err)
@@ -129,11 +127,10 @@ static int check_thread(struct check *c, const struct cr_tracee *t, struct cr_er
 	return 0;
 }
 
-static int check_process(struct check *c, const struct cr_process *p, struct cr_err *err)
+static int check_process(struct check *c, const struct cr_process *p, const struct kin *kin,
+			 struct cr_err *err)
 {
-	struct cr_proc_stat st;
-
-	if (cr_proc_stat(p->pid, &st, err) < 0 || check_ids(c, p, &st, err) < 0)
+	if (check_job(c, p, kin, err) < 0)
 		return -1;
 	if (p->zombie)
 		return 0;
@@ -148,14 +145,14 @@ static int check_process(struct check *c, const struct cr_process *p, struct cr_
 	return 0;
 }
 
-int refuse_tree(struct cr_writer *w, const struct cr_tree *tree, bool shell_job,
-		unsigned int *count, struct cr_err *err)
+int refuse_tree(struct cr_writer *w, const struct cr_tree *tree, const struct kin *kin,
+		bool shell_job, unsigned int *count, struct cr_err *err)
 {
 	struct check c = { .w = w, .tree = tree, .shell_job = shell_job };
-	int ret = 0;
+	int ret = check_family(&c, kin, err);
 
 	for (unsigned int i = 0; ret == 0 && i < tree->count; i++)
-		ret = check_process(&c, tree->procs[i], err);
+		ret = check_process(&c, tree->procs[i], &kin[i], err);
 	*count = c.count;
 	return ret;
 }

@@ -5,12 +5,12 @@
 
 #include <stdbool.h>
 
+#include "kin.h"
 #include "stream.h"
-#include "tree.h"
 
 /* Name everything in the tree that cr-freeze can see and that cannot be
  * restored.  *count is the number of refusals. */
-int refuse_tree(struct cr_writer *w, const struct cr_tree *tree, bool shell_job,
-		unsigned int *count, struct cr_err *err) CR_MUST;
+int refuse_tree(struct cr_writer *w, const struct cr_tree *tree, const struct kin *kin,
+		bool shell_job, unsigned int *count, struct cr_err *err) CR_MUST;
 
 #endif

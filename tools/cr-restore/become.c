@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -26,6 +25,7 @@
 #include "file.h"
 #include "mem.h"
 #include "ref.h"
+#include "zombie.h"
 
 #define AGENT_STACK 8192ul
 #define THREAD_STACK 2048ul
@@ -35,117 +35,18 @@ static void futex_wake(uint32_t *word)
 	syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
-/* Count ourselves and wait until @all have; -1 when the restore has failed. */
-static int barrier(struct restore *r, uint32_t *word, uint32_t all)
+void task_fail(struct restore *r, unsigned int index, const struct cr_err *err)
 {
-	uint32_t seen = __atomic_add_fetch(word, 1, __ATOMIC_ACQ_REL);
-
-	if (seen == all)
-		futex_wake(word);
-	while ((seen = __atomic_load_n(word, __ATOMIC_ACQUIRE)) < all) {
-		struct timespec ts = { 0, 200000000 };
-
-		if (__atomic_load_n(&r->shared->failed, __ATOMIC_ACQUIRE))
-			return -1;
-		syscall(SYS_futex, word, FUTEX_WAIT, seen, &ts, NULL, 0);
-	}
-	return 0;
-}
-
-static void fail(struct restore *r, const struct task_image *t, const struct cr_err *err)
-{
-	struct slot *s = slot_of(r, t);
+	struct slot *s = slot_at(r, index);
 
 	s->err = *err;
 	__atomic_store_n(&s->ctl.failed, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&r->shared->failed, 1, __ATOMIC_RELEASE);
 	futex_wake(&r->shared->failed);
-	futex_wake(&r->shared->born);
-	futex_wake(&r->shared->grouped);
+	futex_wake(&r->shared->steps);
 	__atomic_add_fetch(&s->ctl.arrived, 1, __ATOMIC_RELEASE);
 	futex_wake(&s->ctl.arrived);
 	_exit(CR_AGENT_FAILED);
-}
-
-static void task_main(struct restore *r, const struct task_image *t) __attribute__((noreturn));
-
-pid_t task_spawn(struct restore *r, const struct task_image *t, struct cr_err *err)
-{
-	pid_t pid = (pid_t)t->task->pid;
-	struct clone_args args = {
-		.flags = CLONE_CLEAR_SIGHAND,
-		.exit_signal = t->parent ? t->task->exit_signal : SIGCHLD,
-		.set_tid = (uint64_t)(uintptr_t)&pid,
-		.set_tid_size = 1,
-	};
-	long got = syscall(SYS_clone3, &args, sizeof(args));
-
-	if (got == 0)
-		task_main(r, t);
-	if (got < 0 && errno == EEXIST)
-		return (pid_t)cr_err_set(err, CR_REFUSED, "pid %d is taken", (int)pid);
-	if (got < 0)
-		return (pid_t)cr_err_sys(err, "unable to create pid %d", (int)pid);
-	slot_of(r, t)->pid = (uint32_t)got;
-	cr_fault("spawned");
-	return (pid_t)got;
-}
-
-static int spawn_children(struct restore *r, const struct task_image *t, bool before_setsid,
-			  struct cr_err *err)
-{
-	for (unsigned int i = 0; i < t->n_children; i++) {
-		const struct task_image *c = t->children[i];
-		/* A child of the session that we leave must be born in it. */
-		bool before = c->task->sid != c->task->pid && c->task->sid != t->task->pid;
-
-		if (t->task->sid != t->task->pid)
-			before = false;
-		if (before == before_setsid && task_spawn(r, c, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int make_family(struct restore *r, const struct task_image *t, struct cr_err *err)
-{
-	pid_t pid = (pid_t)t->task->pid;
-
-	if (spawn_children(r, t, true, err) < 0)
-		return -1;
-	if (t->task->sid == t->task->pid && setsid() < 0)
-		return cr_err_sys(err, "pid %d: setsid", (int)pid);
-	if (t->task->pgid == t->task->pid && t->task->sid != t->task->pid && setpgid(0, 0) < 0)
-		return cr_err_sys(err, "pid %d: setpgid", (int)pid);
-	if (spawn_children(r, t, false, err) < 0)
-		return -1;
-	if (barrier(r, &r->shared->born, r->img.n_tasks) < 0)
-		_exit(CR_AGENT_FAILED);
-	/* Every group has its leader now. */
-	if (t->task->pgid != t->task->pid && image_task(&r->img, t->task->pgid) &&
-	    setpgid(0, (pid_t)t->task->pgid) < 0)
-		return cr_err_sys(err, "pid %d: setpgid to %u", (int)pid, t->task->pgid);
-	if (barrier(r, &r->shared->grouped, r->img.n_tasks) < 0)
-		_exit(CR_AGENT_FAILED);
-	return 0;
-}
-
-/* Die as the zombie did. */
-static void die(const struct task_image *t) __attribute__((noreturn));
-static void die(const struct task_image *t)
-{
-	int status = (int)t->task->exit_status;
-	struct rlimit none = { 0, 0 };
-	sigset_t all;
-
-	if (WIFEXITED(status))
-		_exit(WEXITSTATUS(status));
-	setrlimit(RLIMIT_CORE, &none);
-	sigfillset(&all);
-	sigprocmask(SIG_UNBLOCK, &all, NULL);
-	kill(getpid(), WTERMSIG(status));
-	for (;;)
-		pause();
 }
 
 /* Zombie children are zombies before we go on. */
@@ -295,12 +196,8 @@ static int run_agent(struct restore *r, const struct task_image *t, struct cr_er
 
 static int become(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return cr_err_sys(err, "PR_SET_PDEATHSIG");
-	if (make_family(r, t, err) < 0)
-		return -1;
 	if (task_is_zombie(t))
-		die(t);
+		zombie_die(t);
 	if (await_zombies(t, err) < 0 || files_restore(r, t, err) < 0 || set_process(t, err) < 0)
 		return cr_err_wrap(err, "pid %u", t->task->pid);
 	if (run_agent(r, t, err) < 0)
@@ -308,14 +205,10 @@ static int become(struct restore *r, const struct task_image *t, struct cr_err *
 	return 0;
 }
 
-static void task_main(struct restore *r, const struct task_image *t)
+void task_become(struct restore *r, const struct task_image *t)
 {
 	struct cr_err err = { 0 };
-	sigset_t all;
 
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
 	become(r, t, &err);
-	fail(r, t, &err);
-	_exit(CR_AGENT_FAILED);
+	task_fail(r, t->index, &err);
 }

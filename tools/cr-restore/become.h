@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a fork of cr-restore to a task: children, session, group, descriptors,
+ * From a fork of cr-restore, in its place in the tree, to a task: descriptors,
  * working directory, and then the agent with the vector that does the rest.
  */
 #ifndef BECOME_H
@@ -8,8 +8,10 @@
 
 #include "restore.h"
 
-/* Make the process of a task as a child of the caller: its pid in our
- * namespace, or -1. */
-pid_t task_spawn(struct restore *r, const struct task_image *t, struct cr_err *err) CR_MUST;
+void task_become(struct restore *r, const struct task_image *t) __attribute__((noreturn));
+
+/* Leave the reason in the slot and end. */
+void task_fail(struct restore *r, unsigned int index, const struct cr_err *err)
+	__attribute__((noreturn));
 
 #endif

@@ -16,12 +16,14 @@
 #include "file.h"
 #include "finish.h"
 #include "ghost.h"
+#include "make-family.h"
 #include "mem.h"
 #include "msg.h"
 #include "proc.h"
 #include "ref.h"
 #include "shmem.h"
 #include "vdso.h"
+#include "zombie.h"
 
 #define ZOMBIE_WAIT_MS 5000 /* an init may reap as rarely as once a second */
 #define ZOMBIE_LOOK_MS 20
@@ -94,43 +96,58 @@ static enum holder held_by(pid_t id, char *who, size_t size)
 	return st.state == 'Z' ? HOLDER_ZOMBIE : HOLDER_LIVES;
 }
 
-static void check_id(struct restore *r, uint32_t pid, uint32_t id, unsigned int *wait_ms)
+static void check_id(struct restore *r, uint32_t owner, pid_t id, const char *what,
+		     unsigned int *wait_ms)
 {
 	struct timespec tick = { 0, ZOMBIE_LOOK_MS * 1000000l };
 	char who[96] = "";
 	enum holder h;
 
-	while ((h = held_by((pid_t)id, who, sizeof(who))) == HOLDER_ZOMBIE &&
-	       *wait_ms >= ZOMBIE_LOOK_MS) {
+	while ((h = held_by(id, who, sizeof(who))) == HOLDER_ZOMBIE && *wait_ms >= ZOMBIE_LOOK_MS) {
 		nanosleep(&tick, NULL);
 		*wait_ms -= ZOMBIE_LOOK_MS;
 	}
 	if (h == HOLDER_NONE)
 		return;
-	if (id == pid)
-		refuse(r, pid, "", "the pid is taken by %s", who);
+	if ((uint32_t)id == owner)
+		refuse(r, owner, "", "the pid is taken by %s", who);
 	else
-		refuse(r, pid, "", "the thread id %u is taken by %s", id, who);
+		refuse(r, owner, "", "the id %d of its %s is taken by %s", (int)id, what, who);
 }
+
+static const char *const id_names[] = {
+	[CR_BIRTH_TASK] = "task",
+	[CR_BIRTH_SESSION] = "session",
+	[CR_BIRTH_GROUP] = "process group",
+};
 
 static void check_ids(struct restore *r)
 {
 	unsigned int wait_ms = ZOMBIE_WAIT_MS; /* in all */
 
+	for (unsigned int i = 0; i < r->family.count; i++) {
+		const struct cr_birth *b = &r->family.births[i];
+		uint32_t owner = r->img.tasks[b->parent < 0 ? 0 : b->parent].task->pid;
+
+		if (b->kind == CR_BIRTH_TASK)
+			owner = (uint32_t)b->pid;
+		if (b->pid)
+			check_id(r, owner, b->pid, id_names[b->kind], &wait_ms);
+	}
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
 		const struct task_image *t = &r->img.tasks[i];
 
-		check_id(r, t->task->pid, t->task->pid, &wait_ms);
 		for (unsigned int n = 0; n < t->n_threads; n++)
 			if (t->task->tids[n] != t->task->pid)
-				check_id(r, t->task->pid, t->task->tids[n], &wait_ms);
+				check_id(r, t->task->pid, (pid_t)t->task->tids[n], "thread",
+					 &wait_ms);
 	}
 }
 
 static int check_task(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
 	if (task_is_zombie(t))
-		return 0;
+		return zombie_check(r, t, err);
 	if (!t->fs->cwd || !t->fs->root)
 		return cr_err_set(err, CR_BAD_INPUT, "pid %u: no working directory", t->task->pid);
 	if (ref_check(r, t->task->pid, t->fs->cwd, CR_FILEREF_ANY, err) < 0 ||
@@ -140,37 +157,12 @@ static int check_task(struct restore *r, const struct task_image *t, struct cr_e
 	return attrs_check(r, t, err);
 }
 
-/* Sessions and groups that we cannot make. */
-static void check_family(struct restore *r, const struct task_image *t)
-{
-	const struct task_image *root = &r->img.tasks[0];
-	const uint32_t own[2] = { t->task->sid, t->task->pgid };
-	const uint32_t of_root[2] = { root->task->sid, root->task->pgid };
-	static const char *const what[2] = { "session", "process group" };
-
-	for (int i = 0; i < 2; i++) {
-		if (image_task(&r->img, own[i]))
-			continue;
-		if (!r->opts.shell_job)
-			refuse(r, t->task->pid, "",
-			       "its %s %u is led from outside of the tree; "
-			       "use --shell-job",
-			       what[i], own[i]);
-		else if (own[i] != of_root[i])
-			refuse(r, t->task->pid, "", "its %s %u has no leader in the tree", what[i],
-			       own[i]);
-		if (i == 0)
-			return;
-	}
-}
-
 int check_all(struct restore *r, struct cr_err *err)
 {
-	if (check_host(r, err) < 0 || files_check(r, err) < 0 || shmems_check(r, err) < 0 ||
-	    ghosts_check(r, err) < 0 || finish_check(r, err) < 0)
+	if (check_host(r, err) < 0 || family_check(r, err) < 0 || files_check(r, err) < 0 ||
+	    shmems_check(r, err) < 0 || ghosts_check(r, err) < 0 || finish_check(r, err) < 0)
 		return -1;
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
-		check_family(r, &r->img.tasks[i]);
 		if (check_task(r, &r->img.tasks[i], err) < 0)
 			return -1;
 	}

@@ -17,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "become.h"
 #include "check.h"
 #include "clean.h"
 #include "fault.h"
@@ -25,6 +24,7 @@
 #include "finish.h"
 #include "ghost.h"
 #include "image.h"
+#include "make-family.h"
 #include "mem.h"
 #include "msg.h"
 #include "opt.h"
@@ -119,7 +119,7 @@ static int open_bulk(struct cr_err *err)
 
 static int share_memory(struct cr_err *err)
 {
-	size_t size = (size_t)(r.img.n_tasks + 1) * SHARED_PAGE;
+	size_t size = (size_t)(r.family.count + 1) * SHARED_PAGE;
 
 	_Static_assert(sizeof(struct slot) <= SHARED_PAGE, "a slot is one page");
 	r.shared_mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -162,9 +162,9 @@ static int build(pid_t *root, struct cr_err *err)
 	/* Orphans of a failed restore come to us, and we can reap them. */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return cr_err_sys(err, "PR_SET_CHILD_SUBREAPER");
-	*root = task_spawn(&r, &r.img.tasks[0], err);
-	if (*root < 0 || await(err) < 0)
+	if (family_start(&r, err) < 0 || await(err) < 0 || family_end(&r, err) < 0)
 		return -1;
+	*root = (pid_t)slot_at(&r, 0)->pid;
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	return finish_release(&r, err);
 }

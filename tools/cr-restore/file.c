@@ -14,6 +14,7 @@
 
 #include "file-kinds.h"
 #include "image.h"
+#include "make-family.h"
 #include "restore.h"
 
 static const struct file_ops *const table[] = {
@@ -206,7 +207,7 @@ int files_open_of_tree(struct restore *r, struct cr_err *err)
 	if (!r->tree_fds)
 		return 0;
 	/* Who has failed says why: finish_wait() finds it. */
-	if (await(r, &r->shared->grouped, r->img.n_tasks) < 0)
+	if (await(r, &r->shared->steps, family_arrivals(r)) < 0)
 		return 0;
 	for (unsigned int i = 0; i < r->img.n_files; i++) {
 		struct file_image *f = &r->img.files[i];

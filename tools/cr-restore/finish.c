@@ -99,20 +99,19 @@ static int agent_failed(const struct task_image *t, const struct slot *s, struct
 							       "not what was expected");
 }
 
-/* A failed slot of any task, else a process that has died. */
+/* A failed slot of any process, else a process that has died. */
 static int look_around(struct restore *r, struct cr_err *err)
 {
-	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
-		const struct task_image *t = &r->img.tasks[i];
-		struct slot *s = slot_of(r, t);
+	for (unsigned int i = 0; i < r->family.count; i++) {
+		struct slot *s = slot_at(r, i);
 
 		if (!__atomic_load_n(&s->ctl.failed, __ATOMIC_ACQUIRE))
 			continue;
-		if (s->err.class) {
+		if (s->err.class || i >= r->img.n_tasks) {
 			*err = s->err;
 			return -1;
 		}
-		return agent_failed(t, s, err);
+		return agent_failed(&r->img.tasks[i], s, err);
 	}
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
 		const struct task_image *t = &r->img.tasks[i];

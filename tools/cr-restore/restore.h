@@ -12,9 +12,10 @@
 
 #include "../../pie/agent.h"
 #include "err.h"
+#include "family.h"
 #include "load.h"
 
-/* One page a task, shared between its process and the restorer. */
+/* One page a process, a helper too, shared between it and the restorer. */
 struct slot {
 	struct cr_agent_ctl ctl;
 	uint32_t pid; /* once it was created, 0 before */
@@ -23,9 +24,8 @@ struct slot {
 
 /* The page before the slots. */
 struct shared {
-	uint32_t born; /* processes that have made all their children */
+	uint32_t steps; /* arrivals at the meetings of family.c */
 	uint32_t failed; /* somebody has filled its slot's error */
-	uint32_t grouped; /* processes in their process group */
 	uint32_t committed; /* the tree lives without us */
 	uint32_t opened; /* shared descriptions of the tree are there */
 };
@@ -58,6 +58,10 @@ struct restore {
 	int dirfd; /* the image directory */
 	int fd_base; /* our descriptors stand from here on, the tasks' below */
 	unsigned int refused; /* what refuse() has named */
+	struct cr_family family; /* its births are the tasks, then the helpers */
+	uint32_t *ids; /* all pids and tids to be, sorted */
+	unsigned int n_ids;
+	pid_t outer_pgid; /* our own process group */
 	uint8_t *shared_mem;
 	struct shared *shared;
 	int32_t *tree_fds; /* shared: where the restorer opened them, by index of the file */
@@ -74,9 +78,15 @@ struct restore {
 	unsigned int n_bulk;
 };
 
+/* @index of the birth. */
+static inline struct slot *slot_at(const struct restore *r, unsigned int index)
+{
+	return (struct slot *)(r->shared_mem + (size_t)(index + 1) * SHARED_PAGE);
+}
+
 static inline struct slot *slot_of(const struct restore *r, const struct task_image *t)
 {
-	return (struct slot *)(r->shared_mem + (size_t)(t->index + 1) * SHARED_PAGE);
+	return slot_at(r, t->index);
 }
 
 /* Say what keeps the image from being restored here: "pid 42: fd 7: ...". */

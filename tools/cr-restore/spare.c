@@ -25,31 +25,38 @@ static pid_t highest_pid(void)
 
 static bool of_image(const struct restore *r, pid_t pid)
 {
-	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
-		const Cr__Task *t = r->img.tasks[i].task;
+	unsigned int lo = 0, hi = r->n_ids;
 
-		if (t->pid == (uint32_t)pid)
+	while (lo < hi) {
+		unsigned int mid = (lo + hi) / 2;
+
+		if (r->ids[mid] == (uint32_t)pid)
 			return true;
-		for (size_t n = 0; n < t->n_tids; n++)
-			if (t->tids[n] == (uint32_t)pid)
-				return true;
+		if (r->ids[mid] < (uint32_t)pid)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
 	return false;
 }
 
-static long start(pid_t pid, int *pidfd)
+long spare_clone(struct restore *r, struct clone_args *args)
 {
-	struct clone_args args = {
-		.flags = pidfd ? CLONE_PIDFD : 0,
-		.pidfd = (uint64_t)(uintptr_t)pidfd,
-		.set_tid = (uint64_t)(uintptr_t)&pid,
-		.set_tid_size = 1,
-	};
-	pid_t parent = getpid();
-	long got = syscall(SYS_clone3, &args, sizeof(args));
+	pid_t pid = highest_pid();
+	long got = -1;
 
-	if (got)
-		return got;
+	args->set_tid = (uint64_t)(uintptr_t)&pid;
+	args->set_tid_size = 1;
+	errno = EEXIST;
+	for (int tries = 0; got < 0 && errno == EEXIST && tries < TRIES && pid > 1; tries++, pid--)
+		if (!of_image(r, pid))
+			got = syscall(SYS_clone3, args, sizeof(*args));
+	return got;
+}
+
+static void wait_for_the_end(pid_t parent) __attribute__((noreturn));
+static void wait_for_the_end(pid_t parent)
+{
 	/* No longer than the one that started it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (getppid() == parent)
@@ -59,17 +66,17 @@ static long start(pid_t pid, int *pidfd)
 
 pid_t spare_start(struct restore *r, pid_t want, int *pidfd, struct cr_err *err)
 {
-	pid_t pid = want ? want : highest_pid();
-	long got = -1;
+	struct clone_args args = {
+		.flags = pidfd ? CLONE_PIDFD : 0,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.set_tid = (uint64_t)(uintptr_t)&want,
+		.set_tid_size = 1,
+	};
+	pid_t parent = getpid();
+	long got = want ? syscall(SYS_clone3, &args, sizeof(args)) : spare_clone(r, &args);
 
-	errno = EEXIST;
-	for (int tries = 0; got < 0 && errno == EEXIST && tries < TRIES && pid > 1; tries++) {
-		if (want || !of_image(r, pid))
-			got = start(pid, pidfd);
-		if (want)
-			break;
-		pid--;
-	}
+	if (got == 0)
+		wait_for_the_end(parent);
 	return got < 0 ? (pid_t)cr_err_sys(err, "unable to start a process for a moment") :
 			 (pid_t)got;
 }

@@ -3,6 +3,8 @@
 #ifndef SPARE_H
 #define SPARE_H
 
+#include <linux/sched.h>
+
 #include "restore.h"
 
 /*
@@ -12,5 +14,9 @@
 pid_t spare_start(struct restore *r, pid_t want, int *pidfd, struct cr_err *err) CR_MUST;
 /* Kill and reap it. */
 void spare_end(pid_t pid);
+
+/* clone3(2) with a pid that is none of the image's; the set_tid of @args is
+ * ours to use. */
+long spare_clone(struct restore *r, struct clone_args *args);
 
 #endif

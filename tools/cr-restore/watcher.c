@@ -9,14 +9,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "spare.h"
+
 void kill_created(struct restore *r)
 {
 	__atomic_store_n(&r->shared->failed, 1, __ATOMIC_RELEASE);
 	/* Twice: a process may be making another one meanwhile; after the
 	 * first round nobody is left who could. */
 	for (int round = 0; round < 2; round++)
-		for (unsigned int i = 0; i < r->img.n_tasks; i++) {
-			uint32_t pid = slot_of(r, &r->img.tasks[i])->pid;
+		for (unsigned int i = 0; i < r->family.count; i++) {
+			uint32_t pid = slot_at(r, i)->pid;
 
 			if (pid)
 				kill((pid_t)pid, SIGKILL);
@@ -39,11 +41,12 @@ static void watch(struct restore *r, int pidfd)
 int watcher_start(struct restore *r, pid_t *out, struct cr_err *err)
 {
 	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	struct clone_args args = { .exit_signal = SIGCHLD };
 	pid_t pid;
 
 	if (pidfd < 0)
 		return cr_err_sys(err, "pidfd_open");
-	pid = fork();
+	pid = (pid_t)spare_clone(r, &args);
 	if (pid < 0)
 		return cr_err_sys(err, "unable to fork the watcher");
 	if (pid == 0) {
