@@ -67,13 +67,14 @@ static int fill_file(struct work *w, const struct cr_map *m, Cr__Vma *v, struct 
 	case MAPPED_ZERO:
 		/* A private mapping of it is anonymous memory to the kernel. */
 		v->kind = CR__VMA_KIND__ANON;
-		v->pgoff = 0;
 		return 0;
 	case MAPPED_SHMEM:
+		v->pgoff = m->pgoff;
 		v->kind = m->shared ? CR__VMA_KIND__SHMEM : CR__VMA_KIND__FILE_PRIVATE;
 		v->shmem = f->shmem;
 		return 0;
 	case MAPPED_FILE:
+		v->pgoff = m->pgoff;
 		v->kind = m->shared ? CR__VMA_KIND__FILE_SHARED : CR__VMA_KIND__FILE_PRIVATE;
 		return file_index(w, f, &v->file, err);
 	case MAPPED_REFUSED:
@@ -88,6 +89,7 @@ static int fill_file(struct work *w, const struct cr_map *m, Cr__Vma *v, struct 
 static int fill_vma(struct work *w, const struct cr_map *m, Cr__Vma *v, struct cr_err *err)
 {
 	const char *name = cr_map_name(&w->maps, m), *kind, *remedy;
+	int ret;
 
 	cr__vma__init(v);
 	v->start = m->start;
@@ -98,17 +100,20 @@ static int fill_vma(struct work *w, const struct cr_map *m, Cr__Vma *v, struct c
 		v->name = (char *)name;
 	if (!cr_map_has_file(m) && classify_special(name, m, &v->kind))
 		return 0;
+	if (cr_map_has_file(m)) {
+		/* What it is says more than its flags do. */
+		ret = fill_file(w, m, v, err);
+		if (ret != 0)
+			return ret;
+	}
 	kind = classify_refusal(m, &remedy);
 	if (!kind && !cr_map_has_file(m) && (m->shared || !classify_is_anonymous(name))) {
 		kind = "a mapping of the kernel's own";
 		remedy = "unmap it";
 	}
-	if (kind)
-		return refuse_vma(w->d, w->t->pid, m->start, kind, remedy, err) < 0 ? -1 : 1;
-	if (!cr_map_has_file(m))
+	if (!kind)
 		return 0;
-	v->pgoff = m->pgoff;
-	return fill_file(w, m, v, err);
+	return refuse_vma(w->d, w->t->pid, m->start, kind, remedy, err) < 0 ? -1 : 1;
 }
 
 static bool is_agent(const struct target *t, const struct cr_map *m)

@@ -1,0 +1,122 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: MIT
+# cr-dump-mem: what it says of mappings and each byte of memory, compared with
+# the frozen processes, and what it refuses, all at once.
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use CRTest;
+use CRTarget;
+use JSON::PP;
+
+my $dump = tool('cr-dump-mem');
+my $freeze = tool('cr-freeze');
+my $imgtool = tool('cr-imgtool');
+my $compare = "python3 -B $CRTest::TOP/t/lib/compare-mem.py";
+
+# The pipeline with these stages, its tail comparing: { status, out, err }.
+sub compared {
+	my ($t, $stages, $setting) = @_;
+	my $img = tmpdir() . '/img';
+	my $line = "$freeze -t $t->{pid} | $stages $dump -D $img | ${\($setting // '')} "
+		. "$compare $img $imgtool";
+
+	return run(['sh', '-c', $line]);
+}
+
+# Text records of the stages behind cr-freeze.
+sub records {
+	my ($t, $stages) = @_;
+	my $r = run(['sh', '-c', "$freeze -t $t->{pid} | $stages | $imgtool show -"]);
+	my $all = eval { decode_json($r->{out}) };
+
+	ok($all, 'the output is JSON') or diag($r->{out}, $r->{err});
+	return ($r, @{ ref $all eq 'HASH' ? $all->{records} : $all // [] });
+}
+
+sub is_same {
+	my ($r, $name) = @_;
+	is(describe($r->{status}), 'exit 0', $name) or diag($r->{out}, $r->{err});
+}
+
+subtest 'every byte' => sub {
+	my $t = CRTarget->start('maps');
+	return unless $t->ready;
+
+	my $r = compared($t, '');
+	is_same($r, 'mappings and bytes are those of the frozen processes');
+	like($r->{out}, qr/2 processes, [4-9] objects, 1 ghosts/, 'each object once');
+	cmp_ok(($r->{out} =~ /^pid \d+: (\d+) pages/m)[0] // 0, '>', 4000, 'they are many');
+	is_same(compared($t, tool('cr-inject') . ' |'), 'also behind cr-inject');
+	isnt(compared($t, '', 'T_SPOIL=1')->{status}, 0, 'a wrong bit is noticed');
+
+	$r = compared($t, 'CR_NO_PAGEMAP_SCAN=1');
+	SKIP: {
+		skip 'the kernel has no guard regions', 1 unless $r->{err} =~ /refus|guard/;
+		like($r->{err}, qr/vma [0-9a-f]+: pages that cannot be read \(guard/,
+			'guard regions that are not known as such are refused');
+	}
+	$t->verify('goes on');
+};
+
+subtest 'without PAGEMAP_SCAN' => sub {
+	my $t = CRTarget->start('maps', args => ['plain']);
+	return unless $t->ready;
+
+	is_same(compared($t, 'CR_NO_PAGEMAP_SCAN=1'), 'the same with pagemap');
+	$t->verify('goes on');
+};
+
+subtest 'without -D' => sub {
+	my $t = CRTarget->start('maps');
+	return unless $t->ready;
+	my ($r, @all) = records($t, $dump);
+	my %n;
+
+	$n{ $_->{kind} }++ for @all;
+	is(describe($r->{status}), 'exit 0', 'shows the records');
+	is($n{mm}, 2, 'two address spaces');
+	ok($n{pages} && !$n{pages_file}, 'pages without a file');
+	is_deeply([glob("$t->{dir}/*.bulk")], [], 'writes nothing');
+	$t->verify('goes on');
+};
+
+subtest 'refusals' => sub {
+	my $t = CRTarget->start('odd');
+	return unless $t->ready;
+	my $img = tmpdir() . '/img';
+	my ($r) = records($t, "$dump -D $img");
+	my @want = split /\n/, slurp("$t->{dir}/list");
+
+	cmp_ok(scalar @want, '>', 5, 'there are things to refuse');
+	for (@want) {
+		my ($address, $what) = split / /, $_, 2;
+		like($r->{err}, qr/^cr-dump-mem: pid $t->{pid}: vma $address: .*\Q$what\E.*; \w/m,
+			"$what: is named with address and remedy");
+	}
+	is(scalar(() = $r->{err} =~ /^cr-dump-mem: /mg), scalar @want, 'and nothing else');
+	$r = run(['sh', '-c', "$freeze -t $t->{pid} | $dump -D $img | $imgtool commit -D $img"]);
+	is(describe($r->{status}), 'exit 1', 'no commit');
+	is(join(' ', glob("$img/*")), '', 'nothing is left in the image directory');
+	($r) = records($t, "$dump -D $img --ghost-limit 3M");
+	unlike($r->{err}, qr/deleted file/, 'a larger --ghost-limit lets the deleted file pass');
+	$t->verify('goes on');
+};
+
+subtest 'bad use' => sub {
+	exits(100, [$dump, '--no-such'], 'an unknown option');
+	exits(100, [$dump, '--ghost-limit', '1X'], 'a bad size');
+	exits(102, [$dump], 'no stream');
+	my $r = exits(0, [$dump, '-h'], '-h');
+	like($r->{out}, qr/--ghost-limit SIZE/, 'the usage');
+	my $t = CRTarget->start('maps');
+	return unless $t->ready;
+	my $line = "$freeze -t $t->{pid} | { $dump -D /proc/none; echo \$? >&2; } | $imgtool show -";
+	$r = run(['sh', '-c', $line]);
+	like($r->{err}, qr/unable to make the image directory.*\n111\n/, 'no image directory: 111');
+	$r = run(['sh', '-c', "$freeze -t $t->{pid} >$t->{dir}/stored; $dump <$t->{dir}/stored"]);
+	is(describe($r->{status}), 'exit 111', 'a stored stream is refused') or diag($r->{err});
+	like($r->{err}, qr/no freeze that lasts/, 'and says why');
+	$t->verify('goes on');
+};
+
+done_testing;
