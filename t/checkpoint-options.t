@@ -34,7 +34,9 @@ sub calls_are {
 	my $all = $want{all} // '';
 	is($got{'cr-freeze'}, "[-t] [42] $want{freeze}$all", "$name: cr-freeze");
 	is($got{'cr-inject'}, $all =~ s/^ //r, "$name: cr-inject");
-	is($got{$_}, "[-D] [$dir]$all", "$name: $_") for qw(cr-dump-mem cr-dump-fds cr-dump-net);
+	my $files = $want{files} // '';
+	is($got{$_}, "[-D] [$dir]$files$all", "$name: $_") for qw(cr-dump-mem cr-dump-fds);
+	is($got{'cr-dump-net'}, "[-D] [$dir]$all", "$name: cr-dump-net");
 	is($got{'cr-imgtool'}, "[commit] [-D] [$dir]" . ($want{commit} // '') . $all, "$name: cr-imgtool");
 }
 my $c = 'bin/cr-checkpoint';
@@ -47,6 +49,8 @@ calls_are("$c -t 42 -D img -s --shell-job -v --verbose", 'stopped', freeze => '[
 	all => ' [-v] [-v]');
 calls_are("$c -t 42 -D img --leave-running --timeout 3 --stats st.json", 'stats',
 	freeze => '[--then] [resume] [--timeout] [3]', commit => ' [--stats] [st.json]');
+calls_are("$c -t 42 -D img --ghost-limit=10M", 'ghost limit', freeze => '[--then] [kill]',
+	files => ' [--ghost-limit] [10M]');
 my $odd = q{a'b" $HOME `id` \\ *; x};
 calls_are(qq{$c -t 42 -D 'a'\\''b" \$HOME `id` \\ *; x'}, 'an odd directory', dir => 'a\'b" $HOME `id` \\ *; x',
 	freeze => '[--then] [kill]');
@@ -60,6 +64,7 @@ sh_is("$c -t 42", 100, qr/-D DIR is missing/, 'no directory');
 sh_is("$c -t", 100, qr/-t: an argument is missing/, 'an option without its argument');
 sh_is("$c -D x -t $_", 100, qr/'\Q$_\E' is not a valid number|more than/, "pid $_")
 	for qw(0x1 -1 012 1.5 99999999 abc 99999999999999999999);
+sh_is("$c -D x -t 1 --ghost-limit $_", 100, qr/'.*' is not a valid number/, "a limit of $_") for qw(1x K 1KK -1);
 sh_is("$c -D x -t ''", 100, qr/'' is not a valid number/, 'an empty pid');
 sh_is("$c -D x -t 1 --timeout 86401", 100, qr/more than 86400/, 'a long timeout');
 sh_is("$c -D x -t 1 -R -s", 100, qr/one end only/, 'two ends');

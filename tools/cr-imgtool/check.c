@@ -21,7 +21,7 @@ static const struct cr_opt options[] = {
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };
 
-static const struct cr_opt_spec spec = {
+const struct cr_opt_spec check_spec = {
 	.name = "cr-imgtool check",
 	.operands = "DIR|FILE",
 	.purpose = "Verify every checksum, reference and size of an image.",
@@ -95,7 +95,7 @@ static int report(const struct check *c)
 
 int check_main(int argc, char **argv)
 {
-	int first = cr_opt_parse(&spec, argc, argv);
+	int first = cr_opt_parse(&check_spec, argc, argv);
 	struct check c = { 0 };
 	struct source src;
 	struct cr_err err;

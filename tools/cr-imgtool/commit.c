@@ -30,7 +30,7 @@ static const struct cr_opt options[] = {
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };
 
-static const struct cr_opt_spec spec = {
+const struct cr_opt_spec commit_spec = {
 	.name = "cr-imgtool commit",
 	.operands = "",
 	.purpose = "Complete the image in DIR from the stream on stdin, then end the freeze.",
@@ -174,7 +174,7 @@ int commit_main(int argc, char **argv)
 	struct cr_err err;
 	int ret;
 
-	cr_opt_parse(&spec, argc, argv);
+	cr_opt_parse(&commit_spec, argc, argv);
 	if (!opts.dir)
 		cr_opt_usage("-D DIR is missing (see -h)");
 	cr_prog = "cr-imgtool";

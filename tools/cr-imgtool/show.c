@@ -32,7 +32,7 @@ static const struct cr_opt options[] = {
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };
 
-static const struct cr_opt_spec spec = {
+const struct cr_opt_spec show_spec = {
 	.name = "cr-imgtool show",
 	.operands = "DIR|FILE|-",
 	.purpose = "Print the records of an image, or of a stream on stdin.",
@@ -151,7 +151,7 @@ static int show_pipe(struct show *s)
 
 int show_main(int argc, char **argv)
 {
-	int first = cr_opt_parse(&spec, argc, argv);
+	int first = cr_opt_parse(&show_spec, argc, argv);
 	struct show s = { 0 };
 
 	if (opts.json && opts.text)
