@@ -232,6 +232,12 @@ static int start_timers(const struct task_image *t, struct vec *v, struct arena 
 			return -1;
 		it->it_value.tv_sec = (time_t)(in->value_us / 1000000);
 		it->it_value.tv_usec = (suseconds_t)(in->value_us % 1000000);
+		/*
+		 * Expired, and its SIGALRM not taken from the queue yet: the
+		 * kernel winds it up again when that happens (2.6.17).
+		 */
+		if (i == ITIMER_REAL && !in->value_us)
+			it->it_value.tv_usec = 1;
 		it->it_interval.tv_sec = (time_t)(in->interval_us / 1000000);
 		it->it_interval.tv_usec = (suseconds_t)(in->interval_us % 1000000);
 		vec_sys(v, LABEL_TIMER, SYS_setitimer, (int64_t)i, P(it), 0);
