@@ -40,6 +40,7 @@ our @ALL = (
 	[files => 'a reader', 'reader'],
 	[fds => 'files without a name', 'ghost'],
 	[fds => 'fifos, packets', 'fifo'],
+	[fds => 'terminals', 'tty'],
 	[ident => 'identity', 'ident'],
 	[ident => 'identity in a chroot', 'ident', args => ['chroot'], root => 'newroot'],
 	[ident => 'credentials of root', 'creds'],

@@ -89,6 +89,12 @@ static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 
 static void dump_free(struct dump *d)
 {
+	struct session *s, *next;
+
+	for (s = d->sessions; s; s = next) {
+		next = s->next;
+		free(s);
+	}
 	for (unsigned int i = 0; i < d->n_procs; i++)
 		process_free(d->by_files[i]);
 	free(d->by_files);

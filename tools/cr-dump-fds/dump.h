@@ -82,6 +82,16 @@ extern const struct file_kind *const file_kinds[];	/* ends with NULL */
 
 #define MAX_KINDS 64
 
+/* A session that has a terminal and is led from inside of the tree, or the
+ * one that the root is in. */
+struct session {
+	pid_t sid;
+	bool outside;
+	unsigned int tty_nr;
+	pid_t tpgid;
+	struct session *next;
+};
+
 struct dump {
 	struct cr_stage *st;
 	struct files *files;
@@ -94,6 +104,8 @@ struct dump {
 	uint64_t n_descriptors;
 	uint32_t n_pipes;		/* ids of PipeData records */
 	struct owner *owners;		/* see owner.h */
+	struct session *sessions;
+	struct terminal *terminals;	/* see terminal.h */
 	struct ghosts *ghosts;		/* see ghosts.h */
 	struct map shmems;		/* inode to id of the stream's Shmem records */
 	const struct options *opts;

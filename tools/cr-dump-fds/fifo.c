@@ -66,7 +66,7 @@ static int put_pipe(struct dump *d, struct fifo *p, struct cr_err *err)
 	if (p->end == PIPE_INSIDE || p->end == PIPE_HANGUP)
 		return pipe_state_put(d, &p->state, fd, "fifo", err);
 	/* A fifo may be open in a process that has nothing to do with us. */
-	pipe_state_name_outside(d, f, &found, what, sizeof(what));
+	found = pipe_state_outside(d, f, what, sizeof(what));
 	if (p->end == PIPE_UNKNOWN && !found)
 		return pipe_state_put(d, &p->state, fd, "fifo", err);
 	p->refused = true;

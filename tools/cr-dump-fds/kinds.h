@@ -16,5 +16,6 @@ extern const struct file_kind kind_reg;
 extern const struct file_kind kind_signalfd;
 extern const struct file_kind kind_socket;
 extern const struct file_kind kind_timerfd;
+extern const struct file_kind kind_tty;
 
 #endif

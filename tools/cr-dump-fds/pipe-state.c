@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipe-state.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "clean.h"
-#include "parse.h"
+#include "holder.h"
 #include "pipe-bytes.h"
-#include "proc.h"
 
 void pipe_state_note(struct pipe_state *p, struct file *f)
 {
@@ -83,42 +80,14 @@ int pipe_state_put(struct dump *d, const struct pipe_state *p, int fd, const cha
 	return ret;
 }
 
-/* Has the process a descriptor of the same pipe? */
-static bool holds(pid_t pid, const struct stat *sb)
+bool pipe_state_outside(const struct dump *d, const struct file *f, char *what, size_t size)
 {
-	char path[64];
-	cr_auto_dir DIR *dir = NULL;
-	struct dirent *e;
-	struct stat st;
+	struct holder h;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	dir = opendir(path);
-	while (dir && (e = readdir(dir)))
-		if (fstatat(dirfd(dir), e->d_name, &st, 0) == 0 && st.st_ino == sb->st_ino &&
-		    st.st_dev == sb->st_dev)
-			return true;
-	return false;
-}
-
-void pipe_state_name_outside(const struct dump *d, const struct file *f, bool *found, char *what,
-			     size_t size)
-{
-	cr_auto_dir DIR *proc = opendir("/proc");
-	struct cr_proc_stat st;
-	struct dirent *e;
-	struct cr_err ignored;
-	pid_t pid;
-
-	*found = false;
 	snprintf(what, size, "its other end is outside of the tree");
-	while (proc && (e = readdir(proc))) {
-		if (cr_parse_pid(e->d_name, &pid) < 0 || process_of(d, pid) || pid == getpid() ||
-		    !holds(pid, &f->sb))
-			continue;
-		*found = true;
-		if (cr_proc_stat(pid, &st, &ignored) == 0)
-			snprintf(what, size, "its other end is outside of the tree, in pid %d (%s)",
-				 (int)pid, st.comm);
-		return;
-	}
+	if (!holder_find(d, f->sb.st_dev, f->sb.st_ino, 0, &h))
+		return false;
+	snprintf(what, size, "its other end is outside of the tree, in pid %d (%s)", (int)h.pid,
+		 h.comm);
+	return true;
 }

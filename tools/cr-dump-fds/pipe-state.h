@@ -32,8 +32,8 @@ enum pipe_end pipe_state_end(const struct pipe_state *p, int fd);
 int pipe_state_put(struct dump *d, const struct pipe_state *p, int fd, const char *kind,
 		   struct cr_err *err) CR_MUST;
 
-/* "its other end is open in pid 7 (cat)" when that can be found out. */
-void pipe_state_name_outside(const struct dump *d, const struct file *f, bool *found, char *what,
-			     size_t size);
+/* Is it open outside of the tree?  Says so in @what in any case, and where when
+ * that can be found out. */
+bool pipe_state_outside(const struct dump *d, const struct file *f, char *what, size_t size);
 
 #endif

@@ -81,7 +81,6 @@ static int finish_pipe(struct dump *d, const struct pipe_state *p, struct cr_err
 	cr_auto_fd int fd = file_get(f, err);
 	enum pipe_end end;
 	char what[128];
-	bool found;
 
 	if (fd < 0)
 		return -1;
@@ -90,7 +89,7 @@ static int finish_pipe(struct dump *d, const struct pipe_state *p, struct cr_err
 		return pipe_state_put(d, p, fd, "pipe", err);
 	if (file_stat(f, err) < 0)
 		return -1;
-	pipe_state_name_outside(d, f, &found, what, sizeof(what));
+	pipe_state_outside(d, f, what, sizeof(what));
 	return file_refuse(d, f, "pipe", what, "use --external, or connect it to a file", err);
 }
 

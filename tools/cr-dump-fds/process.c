@@ -100,6 +100,25 @@ static int add_tids(struct dump *d, const Cr__Task *task, struct cr_err *err)
 	return 0;
 }
 
+static int add_session(struct dump *d, const Cr__Task *task, struct cr_err *err)
+{
+	bool outside = task->pid == cr_stage_header(d->st)->root_pid && task->sid != task->pid;
+	struct session *s;
+
+	if (!task->tty_nr || (task->sid != task->pid && !outside))
+		return 0;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return cr_err_sys(err, "out of memory");
+	s->sid = (pid_t)task->sid;
+	s->outside = outside;
+	s->tty_nr = task->tty_nr;
+	s->tpgid = task->tpgid;
+	s->next = d->sessions;
+	d->sessions = s;
+	return 0;
+}
+
 pid_t process_of(const struct dump *d, pid_t tid)
 {
 	return (pid_t)(uintptr_t)map_get(&d->tids, (uint64_t)tid);
@@ -113,6 +132,8 @@ int process_dump(struct dump *d, const Cr__Task *task, struct cr_err *err)
 		return -1;
 	if (task->state == CR__TASK_STATE__ZOMBIE)
 		return 0;
+	if (add_session(d, task, err) < 0)
+		return -1;
 	if (open_process((pid_t)task->pid, &p, err) < 0)
 		goto fail;
 	if (place(&d->by_files, d->n_procs, p, KCMP_FILES, &p->same, err) < 0 ||

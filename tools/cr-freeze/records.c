@@ -190,6 +190,8 @@ static void fill_stat(const struct cr_process *p, const struct kin *kin, Cr__Tas
 	m->ppid = (uint32_t)st->field[4];
 	m->pgid = (uint32_t)st->field[5];
 	m->sid = (uint32_t)st->field[6];
+	m->tty_nr = (uint32_t)st->field[7];
+	m->tpgid = (int32_t)st->field[8];
 	m->exit_signal = (uint32_t)st->field[38];
 	m->comm = (char *)st->comm;
 	m->outer_session = kin->outer_session;

@@ -31,6 +31,7 @@
 #include "owner.h"
 #include "restore.h"
 #include "shmem.h"
+#include "tty.h"
 #include "verify.h"
 #include "watcher.h"
 
@@ -157,7 +158,7 @@ static int await(struct cr_err *err)
 static int build(pid_t *root, struct cr_err *err)
 {
 	if (drop_rseq(err) < 0 || shmems_make(&r, err) < 0 || ghosts_make(&r, err) < 0 ||
-	    files_open_shared(&r, err) < 0)
+	    ttys_make(&r, err) < 0 || files_open_shared(&r, err) < 0)
 		return -1;
 	/* Orphans of a failed restore come to us, and we can reap them. */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
@@ -166,6 +167,7 @@ static int build(pid_t *root, struct cr_err *err)
 		return -1;
 	*root = (pid_t)slot_at(&r, 0)->pid;
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	ttys_foreground(&r);
 	return finish_release(&r, err);
 }
 

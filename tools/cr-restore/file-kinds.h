@@ -14,5 +14,6 @@ extern const struct file_ops pipe_ops;
 extern const struct file_ops reg_ops;
 extern const struct file_ops signalfd_ops;
 extern const struct file_ops timerfd_ops;
+extern const struct file_ops tty_ops;
 
 #endif

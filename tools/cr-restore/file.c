@@ -15,11 +15,13 @@
 #include "file-kinds.h"
 #include "image.h"
 #include "make-family.h"
+#include "owner.h"
 #include "restore.h"
+#include "tty.h"
 
 static const struct file_ops *const table[] = {
 	&reg_ops,   &pipe_ops,	&eventfd_ops, &timerfd_ops, &signalfd_ops,
-	&epoll_ops, &pidfd_ops, &memfd_ops,   &fifo_ops,
+	&epoll_ops, &pidfd_ops, &memfd_ops,   &tty_ops,	    &fifo_ops,
 };
 
 const struct file_ops *file_ops_of(unsigned int kind)
@@ -285,11 +287,13 @@ static int run_late(struct restore *r, const struct task_image *t, Cr__Fd **fds,
 	for (size_t n = 0; n < t->fds->n_fds; n++) {
 		struct file_image *f = image_file(&r->img, fds[n]->file);
 		const struct file_ops *ops = file_ops_of(f->kind);
+		int fd = (int)fds[n]->fd;
 
-		if (!ops->late || f->first_user != t->index + 1)
+		if (f->first_user != t->index + 1)
 			continue;
 		f->first_user = 0; /* once for each description */
-		if (ops->late(r, t, f->msg, (int)fds[n]->fd, err) < 0)
+		if (owner_set_async(r, f->id, fd, err) < 0 ||
+		    (ops->late && ops->late(r, t, f->msg, fd, err) < 0))
 			return cr_err_wrap(err, "fd %u", fds[n]->fd);
 	}
 	return 0;
@@ -311,7 +315,9 @@ int files_restore(struct restore *r, const struct task_image *t, struct cr_err *
 		free(fds);
 		return cr_err_sys(err, "close_range");
 	}
-	ret = place_all(r, t, fds, err);
+	ret = ttys_control(r, t, err);
+	if (ret == 0)
+		ret = place_all(r, t, fds, err);
 	if (ret == 0)
 		ret = run_late(r, t, fds, err);
 	free(fds);

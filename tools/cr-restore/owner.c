@@ -54,8 +54,20 @@ static int restore_owner(struct restore *r, const Cr__FileOwner *o, struct cr_er
 		return -1;
 	if (o->signal && fcntl(fd, F_SETSIG, (int)o->signal) < 0)
 		return cr_err_sys(err, "file %u: F_SETSIG", o->file);
-	if (o->async && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_ASYNC) < 0)
-		return cr_err_sys(err, "file %u: O_ASYNC", o->file);
+	return 0;
+}
+
+int owner_set_async(struct restore *r, uint32_t file, int fd, struct cr_err *err)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_FILE_OWNER];
+
+	for (unsigned int i = 0; i < l->count; i++) {
+		const Cr__FileOwner *o = l->items[i];
+
+		if (o->file == file && o->async &&
+		    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_ASYNC) < 0)
+			return cr_err_sys(err, "O_ASYNC");
+	}
 	return 0;
 }
 

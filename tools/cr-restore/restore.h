@@ -70,6 +70,8 @@ struct restore {
 	unsigned int n_maps;
 	struct object_fd *shmems;
 	unsigned int n_shmems;
+	struct object_fd *ttys; /* every description of a terminal, by its id */
+	unsigned int n_ttys;
 	struct object_fd *pipes;
 	unsigned int n_pipes;
 	struct object_fd *ghosts;

@@ -81,6 +81,31 @@ pid_t spare_start(struct restore *r, pid_t want, int *pidfd, struct cr_err *err)
 			 (pid_t)got;
 }
 
+int spare_run(struct restore *r, int (*fn)(void *arg), void *arg, struct cr_err *err)
+{
+	struct clone_args args = { .flags = CLONE_FILES };
+	long pid = spare_clone(r, &args);
+	int status;
+
+	if (pid == 0) {
+		sigset_t all;
+
+		sigfillset(&all);
+		sigprocmask(SIG_SETMASK, &all, NULL);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setsid();
+		_exit(fn(arg));
+	}
+	if (pid < 0)
+		return cr_err_sys(err, "unable to start a process for a moment");
+	while (waitpid((pid_t)pid, &status, __WALL) < 0)
+		if (errno != EINTR)
+			return cr_err_sys(err, "waitpid");
+	if (!WIFEXITED(status))
+		return cr_err_set(err, CR_SYSTEM, "a process for a moment was killed");
+	return WEXITSTATUS(status);
+}
+
 void spare_end(pid_t pid)
 {
 	kill(pid, SIGKILL);

@@ -12,6 +12,12 @@
  * NULL) a descriptor for it; @want: the pid it must have, 0: any.
  */
 pid_t spare_start(struct restore *r, pid_t want, int *pidfd, struct cr_err *err) CR_MUST;
+/*
+ * A child that shares our descriptors, runs @fn in a session of its own and
+ * ends; whatever it opens is ours.  Returns 0, or the errno that @fn returned,
+ * or -1.
+ */
+int spare_run(struct restore *r, int (*fn)(void *arg), void *arg, struct cr_err *err) CR_MUST;
 /* Kill and reap it. */
 void spare_end(pid_t pid);
 

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Who outside of the tree has a thing open?  A look at all of /proc. */
+#ifndef HOLDER_H
+#define HOLDER_H
+
+#include "dump.h"
+
+struct holder {
+	pid_t pid;
+	char comm[64];
+};
+
+/* A file with that device and inode, or with @rdev when that is not 0. */
+bool holder_find(const struct dump *d, dev_t dev, ino_t ino, dev_t rdev, struct holder *out);
+
+#endif
