@@ -241,7 +241,7 @@ static int sync_file(int dirfd, const struct cr_image_file *f, bool start, struc
 static int sync_files(struct cr_image_manifest *m, const struct cr_image_files *files,
 		      struct cr_err *err)
 {
-	for (int start = 1; start >= 0; start--)
+	for (int start = files->count > 1; start >= 0; start--)
 		for (unsigned int i = 0; i < files->count; i++)
 			if (sync_file(m->dirfd, &files->list[i], start, err) < 0)
 				return -1;

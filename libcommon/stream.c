@@ -237,12 +237,39 @@ int cr_reader_next(struct cr_reader *r, struct cr_record *rec, struct cr_err *er
 	return 1;
 }
 
+/*
+ * Two bytes can stand for a message of a hundred, so a record says nothing
+ * about the memory that it needs: no more than DECODED_MAX times its length.
+ */
+#define DECODED_MAX 16
+#define DECODED_MIN (1u << 20)
+
+static void *take(void *budget, size_t size)
+{
+	size_t *left = budget;
+
+	size += 16;	/* malloc's own, about */
+	if (size > *left)
+		return NULL;
+	*left -= size;
+	return malloc(size);
+}
+
+static void give_back(void *budget, void *p)
+{
+	(void)budget;
+	free(p);
+}
+
 void *cr_record_unpack(const struct cr_record *rec, struct cr_err *err)
 {
+	size_t left = DECODED_MIN + (size_t)rec->length * DECODED_MAX;
+	ProtobufCAllocator allocator = { take, give_back, &left };
 	void *msg = NULL;
 
 	if (rec->info)
-		msg = protobuf_c_message_unpack(rec->info->desc, NULL, rec->length, rec->data);
+		msg = protobuf_c_message_unpack(rec->info->desc, &allocator, rec->length,
+						rec->data);
 	if (!msg)
 		cr_err_set(err, CR_BAD_INPUT, "record %llu at byte %llu: %s does not decode",
 			   (unsigned long long)rec->index, (unsigned long long)rec->offset,

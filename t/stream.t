@@ -63,6 +63,11 @@ for ([ "\xff\xff\xff\xff", qr/longer than a record may be/ ], [ "\x00\x00\x00\x0
 	patch('full', 'long', sub { substr($_, 8, 4) = $len });
 	sh_is("ulimit -v $limit; cr-imgtool show long", 102, $what, 'a lying length');
 }
+# A payload that would decode to fifty times its size.
+my $many = '7a00' x 30000;
+spew('many', "header version=1\nraw 20 required $many\n");
+sh_is("mkstream <many | cr-imgtool show -k end -", 102, qr/record 1 .*mm does not decode/, 'a bomb');
+
 # Records left out: every checksum is right, but the count in End is not.
 patch('full', 'short', sub {
 	my $first = unpack('V', substr($_, 8, 4)) + 12;
