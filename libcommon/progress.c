@@ -65,9 +65,15 @@ void cr_progress_add(struct cr_progress *p, uint64_t bytes)
 	show(p, now);
 }
 
-void cr_progress_end(struct cr_progress *p)
+void cr_progress_wipe(struct cr_progress *p)
 {
 	if (p->shown)
 		fputs("\r\033[K", stderr);
-	p->on = p->shown = false;
+	p->shown = false;
+}
+
+void cr_progress_end(struct cr_progress *p)
+{
+	cr_progress_wipe(p);
+	p->on = false;
 }

@@ -6,7 +6,8 @@
  *   cr-dump-mem: pages: 1.2 GiB of 4.0 GiB, 2.1 GiB/s, 2 s left
  *
  * cr_progress_begin(), cr_progress_add() as often as you like (it costs a
- * clock reading at most), cr_progress_end(), which wipes the line.
+ * clock reading at most), cr_progress_wipe() before a message to stderr,
+ * cr_progress_end(), which wipes the line too.
  */
 #ifndef CR_PROGRESS_H
 #define CR_PROGRESS_H
@@ -27,6 +28,7 @@ struct cr_progress {
 /* @stage stays the caller's. */
 void cr_progress_begin(struct cr_progress *p, const char *stage, uint64_t total);
 void cr_progress_add(struct cr_progress *p, uint64_t bytes);
+void cr_progress_wipe(struct cr_progress *p);
 void cr_progress_end(struct cr_progress *p);
 
 #endif

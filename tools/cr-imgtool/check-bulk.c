@@ -39,6 +39,7 @@ static int check_crc(struct check *c, int fd, const char *name, const struct run
 			break;
 		crc = cr_crc32c(crc, buf, (size_t)n);
 		done += (uint64_t)n;
+		cr_progress_add(&c->progress, (uint64_t)n);
 	}
 	c->bytes += done;
 	if (done != r->length || crc != r->crc)

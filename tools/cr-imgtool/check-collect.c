@@ -46,6 +46,8 @@ int collect_record(struct check *c, const struct cr_record *rec, const void *msg
 		   struct cr_err *err)
 {
 	const Cr__Thread *th = msg;
+	const char *name;
+	uint64_t size;
 	bool there;
 	uint32_t id;
 
@@ -53,6 +55,8 @@ int collect_record(struct check *c, const struct cr_record *rec, const void *msg
 		if (owners[i].kind == rec->kind &&
 		    ids_add(&c->ids[owners[i].set], field_of(msg, owners[i].field, &there), err))
 			return -1;
+	if (cr_image_bulk_of(rec->kind, msg, &name, &size))
+		c->bulk_bytes += size;
 	switch (rec->kind) {
 	case CR_KIND_HEADER:
 		c->root_pid = ((const Cr__Header *)msg)->root_pid;

@@ -40,6 +40,7 @@ void fault(struct check *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
+	cr_progress_wipe(&c->progress);
 	if (c->rec)
 		cr_msg("%s: record %llu (%s) at byte %llu: %s", c->src->path,
 		       (unsigned long long)c->rec->index, c->rec->info->name,
@@ -70,10 +71,15 @@ static int second_pass(void *ctx, const struct cr_record *rec, const void *msg, 
 
 static int run(struct check *c, struct cr_err *err)
 {
+	int ret;
+
 	if (source_each(c->src, first_pass, c, err) < 0)
 		return -1;
 	check_ids(c);
-	return source_each(c->src, second_pass, c, err);
+	cr_progress_begin(&c->progress, "check", c->bulk_bytes);
+	ret = source_each(c->src, second_pass, c, err);
+	cr_progress_end(&c->progress);
+	return ret;
 }
 
 static int report(const struct check *c)

@@ -12,6 +12,7 @@
 #include "err.h"
 #include "ids.h"
 #include "image.h"
+#include "progress.h"
 #include "source.h"
 
 struct check {
@@ -20,6 +21,8 @@ struct check {
 	uint64_t faults;
 	uint64_t records;
 	uint64_t bytes;		/* checked in bulk files */
+	uint64_t bulk_bytes;	/* in all of them */
+	struct cr_progress progress;
 	uint64_t root_pid;
 	struct ids ids[N_IDS];
 	struct cr_image_files pages;	/* PagesFile records, in order */
