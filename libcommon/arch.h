@@ -42,6 +42,9 @@ void cr_arch_restart_whole(struct user_regs_struct *regs);
  */
 bool cr_arch_take_up(struct user_regs_struct *regs);
 
+/* Bytes that XSAVE writes with all that the kernel has enabled. */
+size_t cr_arch_xsave_size(void);
+
 /* One turn of a loop that waits for memory to change. */
 void cr_arch_relax(void);
 

@@ -41,6 +41,7 @@ struct cr_agent {
 	struct cr_vdso_room room;
 	int mem;		/* /proc/PID/mem */
 	unsigned int timeout_ms;
+	const volatile sig_atomic_t *stop;
 	bool running;		/* the host executes the agent */
 	bool lost;		/* it is not known what the agent does */
 	struct cr_exit_code code;	/* the host's */

@@ -24,6 +24,12 @@ static int crashed(const struct cr_agent *a, const struct cr_tracee *t, struct c
 			  (int)a->proc->pid, (int)t->tid, t->crash, strsignal(t->crash));
 }
 
+static int late(const struct cr_agent *a, const char *how, struct cr_err *err)
+{
+	return cr_err_set(err, CR_REFUSED, "pid %d: the call did not return %s", (int)a->proc->pid,
+			  how);
+}
+
 int agent_wait(struct cr_agent *a, struct cr_tracee *t, const uint32_t *word, uint32_t value,
 	       struct cr_err *err)
 {
@@ -52,10 +58,10 @@ int agent_wait(struct cr_agent *a, struct cr_tracee *t, const uint32_t *word, ui
 		}
 		if (t->crash)
 			return crashed(a, t, err);
+		if (a->stop && *a->stop)
+			return late(a, "before this was interrupted", err);
 		if (cr_now_ns() >= until)
-			return cr_err_set(err, CR_REFUSED,
-					  "pid %d: the call does not return in time",
-					  (int)a->proc->pid);
+			return late(a, "in time", err);
 		futex(doorbell, FUTEX_WAIT, bell, &tick);
 	}
 }

@@ -36,9 +36,10 @@ uint64_t cr_agent_data(const struct cr_agent *a)
 	return a->base + AGENT_DATA;
 }
 
-void cr_agent_set_timeout(struct cr_agent *a, unsigned int ms)
+void cr_agent_set_limits(struct cr_agent *a, unsigned int ms, const volatile sig_atomic_t *stop)
 {
 	a->timeout_ms = ms;
+	a->stop = stop;
 }
 
 static int refused(const struct cr_agent *a, struct cr_err *err, const char *why)
@@ -262,6 +263,18 @@ int cr_agent_inject(struct cr_process *p, struct cr_err *err)
 fail:
 	cr_agent_evict(a);
 	return -1;
+}
+
+int cr_agent_syscall(struct cr_agent *a, long nr, const uint64_t args[6], const void *data,
+		     size_t len, long *result, struct cr_err *err)
+{
+	if (len > CR_AGENT_DATA || a->lost || !a->base)
+		return cr_err_set(err, CR_SYSTEM, "pid %d: its agent is lost", (int)a->proc->pid);
+	memcpy(a->local + AGENT_DATA, data, len);
+	if (a->running && cr_tracee_settle(a->host, err) < 0)
+		return -1;
+	a->running = false;
+	return cr_tracee_syscall(a->host, a->code.syscall, nr, args, result, err);
 }
 
 /* Stop the agent and detach its mapping; the host is still in our code. */

@@ -31,6 +31,7 @@
 #ifndef CR_INJECT_H
 #define CR_INJECT_H
 
+#include <signal.h>
 #include <stdint.h>
 
 #include "../pie/agent.h"
@@ -60,9 +61,19 @@ int cr_agent_run_each(struct cr_agent *a, const uint32_t *tids, uint32_t n_tids,
 		      const struct cr_op *ops, uint32_t count, void *data, size_t data_len,
 		      struct cr_err *err) CR_MUST;
 
-/* A vector that takes longer fails, and the agent is good for eviction only.
- * 0, as at the start: for ever. */
-void cr_agent_set_timeout(struct cr_agent *a, unsigned int ms);
+/*
+ * A vector that takes longer than @ms (0: for ever, as at the start), or is
+ * still running when *@stop is set (may be NULL), fails, and the agent is good
+ * for eviction only.
+ */
+void cr_agent_set_limits(struct cr_agent *a, unsigned int ms, const volatile sig_atomic_t *stop);
+
+/*
+ * Make one system call in the host after its vector has failed, with @len bytes
+ * copied to the data before.  It must be one that no signal interrupts.
+ */
+int cr_agent_syscall(struct cr_agent *a, long nr, const uint64_t args[6], const void *data,
+		     size_t len, long *result, struct cr_err *err) CR_MUST;
 
 /* Undo; never fails, see tree.h.  Frees the agent. */
 void cr_agent_evict(struct cr_agent *a);

@@ -1,26 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cr-inject: run system calls inside of frozen processes; as a stage of the
- * pipeline, those that say what only a process itself can be asked.
+ * cr-inject: run system calls inside of processes.  As a stage of the pipeline,
+ * those that say what only a process itself can be asked.
  */
 #include <stddef.h>
 
+#include "alone.h"
 #include "opt.h"
 #include "pipeline.h"
 
+static struct alone job = { .timeout = 10 };
+
 static const struct cr_opt options[] = {
+	{ 't', "tree", CR_OPT_PID, "PID", "make one call in this process, without a pipeline",
+	  &job.pid },
+	{ 0, "blob", CR_OPT_STR, "FILE", "with -t: run this position-independent code", &job.blob },
+	{ 0, "timeout", CR_OPT_U64, "SECONDS", "with -t: give up after that long (10)",
+	  &job.timeout },
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };
 
 static const struct cr_opt_spec spec = {
 	.name = "cr-inject",
-	.operands = "",
+	.operands = "[CALL] [ARG]...",
 	.purpose = "Bring the agent into every frozen process and ask it about itself.",
 	.opts = options,
+	.max_operands = -1,
 };
 
 int main(int argc, char **argv)
 {
-	cr_opt_parse(&spec, argc, argv);
-	return pipeline_run();
+	int first = cr_opt_parse(&spec, argc, argv);
+
+	job.argv = argv + first;
+	job.argc = argc - first;
+	if (!job.pid && (job.blob || job.argc))
+		cr_opt_usage("-t PID is missing (see -h)");
+	if (job.pid && !job.blob && !job.argc)
+		cr_opt_usage("the name of a system call is missing (see -h)");
+	if (job.timeout > 86400)
+		cr_opt_usage("--timeout: at most 86400 seconds");
+	return job.pid ? alone_run(&job) : pipeline_run();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "arch.h"
 
+#include <cpuid.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -95,6 +96,14 @@ void cr_arch_set_result(struct user_regs_struct *regs, int64_t result)
 void cr_arch_restart_whole(struct user_regs_struct *regs)
 {
 	regs->rax = (uint64_t)-ERESTARTNOHAND;
+}
+
+size_t cr_arch_xsave_size(void)
+{
+	uint32_t a, b, c, d;
+
+	__cpuid_count(0xd, 0, a, b, c, d);
+	return b;
 }
 
 void cr_arch_relax(void)
