@@ -13,7 +13,9 @@
 struct dead {
 	const char *name;
 	int code;	/* exit status, or the signal */
+	uid_t uid;
 	bool killed;
+	bool core;	/* where the kernel writes cores into files */
 	pid_t pid;
 	siginfo_t info;
 };
@@ -26,6 +28,9 @@ static struct dead list[] = {
 	{ .name = "SIGTERM", .code = SIGTERM, .killed = true },
 	{ .name = "SIGSEGV", .code = SIGSEGV, .killed = true },
 	{ .name = "SIGRTMAX", .code = 64, .killed = true },
+	{ .name = "SIGABRT with core", .code = SIGABRT, .killed = true, .core = true },
+	{ .name = "SIGBUS of nobody", .code = SIGBUS, .killed = true, .core = true, .uid = 65534 },
+	{ .name = "exit 3 of nobody", .code = 3, .uid = 65534 },
 };
 
 #define N (sizeof(list) / sizeof(list[0]))
@@ -38,12 +43,16 @@ static void look(struct dead *d, siginfo_t *info)
 
 static void die(const struct dead *d)
 {
-	struct rlimit none = { 0, 0 };
+	struct rlimit limit = { d->core ? 4096 : 0, d->core ? 4096 : 0 };
 	sigset_t all;
 
+	prctl(PR_SET_NAME, "dead");
+	if (d->uid)
+		t_must(setuid(d->uid));
 	if (!d->killed)
 		_exit(d->code);
-	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 1);	/* setuid() has taken it */
+	setrlimit(RLIMIT_CORE, &limit);
 	signal(d->code, SIG_DFL);
 	sigemptyset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
@@ -92,6 +101,8 @@ static void compare(struct dead *d)
 	char what[64];
 	int status, want = d->killed ? d->code : d->code << 8;
 
+	if (d->core)
+		want |= 0x80;	/* WCOREDUMP */
 	look(d, &is);
 	snprintf(what, sizeof(what), "%s: si_code", d->name);
 	t_same(what, (uint64_t)d->info.si_code, (uint64_t)is.si_code);
@@ -112,13 +123,19 @@ int main(int argc, char **argv)
 	siginfo_t info;
 
 	t_init();
+	t_read("/proc/sys/kernel/core_pattern", path, sizeof(path));
 	for (unsigned int i = 0; i < N; i++) {
+		if (path[0] == '|' || path[0] == '@' || path[0] == '/')
+			list[i].core = false;
 		list[i].pid = t_must(fork());
 		if (list[i].pid == 0)
 			die(&list[i]);
 	}
-	for (unsigned int i = 0; i < N; i++)
+	for (unsigned int i = 0; i < N; i++) {
 		look(&list[i], &list[i].info);
+		if (list[i].core && list[i].info.si_code != CLD_DUMPED)
+			t_fatal("%s: no core was dumped", list[i].name);
+	}
 	if (argc > 1 && strcmp(argv[1], "leaders") == 0) {
 		t_must(prctl(PR_SET_CHILD_SUBREAPER, 1));	/* they stay in the tree */
 		group = outlive(false);
@@ -137,6 +154,8 @@ int main(int argc, char **argv)
 	if (session) {
 		t_join_child("dead group leader", group);
 		t_join_child("dead session leader", session);
+		while (waitpid(-1, NULL, 0) > 0)
+			;	/* their members, which verify themselves */
 	}
 	t_name(path, sizeof(path), "member failed");
 	t_true("members of dead leaders", access(path, F_OK) < 0);

@@ -1,0 +1,47 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: MIT
+# Trees of unusual shape: a daemon whose session leader is gone.
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use CRTest;
+use CRTarget;
+use POSIX ();
+
+# The root: started by a session leader that has ended since.  It comes to us.
+sub start_daemon {
+	my $t = CRTarget->start(@_, setup => sub {
+		my $pid = fork() // die "fork: $!";
+		POSIX::_exit(0) if $pid;
+	});
+	my $leader = $t->{pid};
+
+	is(describe(finish($leader)), 'exit 0', 'the session leader ends');
+	($t->{pid}) = grep { (slurp("/proc/$_/stat", 1) // '') =~ /\) \S \d+ \d+ $leader / }
+		CRTest::children($$);
+	ok($t->{pid}, "its child, $t->{pid}, is left in session $leader");
+	return ($t, $leader);
+}
+
+sub session_of {
+	my ($pid) = @_;
+	return (split ' ', slurp("/proc/$pid/stat") =~ s/.*\) //sr)[3];
+}
+
+{
+	my ($t, $leader) = start_daemon('kin', title => 'daemon');
+	my $pid = $t->{pid};
+
+	$t->ready or BAIL_OUT('no target');
+	my @pids = CRTest::descendants($pid);
+	$t->checkpoint('-R');
+	$t->checkpoint;
+	$t->gone(@pids);
+	for my $how ('restore', 'restore_detached') {
+		my $restored = $t->$how;
+		is(session_of($pid), $leader, "$how: the root is in the session of a dead leader");
+		ok(!-e "/proc/$leader", 'the leader is gone');
+		$t->verify("verifies itself after $how",
+			pid => $how eq 'restore' ? $restored : $pid);
+	}
+}
+done_testing;
