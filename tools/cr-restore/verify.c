@@ -10,6 +10,7 @@
 
 #include "clean.h"
 #include "crc32c.h"
+#include "progress.h"
 
 #define PAGE 4096ull
 #define CHUNK (256u << 10)	/* stays in the second-level cache */
@@ -18,6 +19,7 @@ struct verify {
 	struct restore *r;
 	pthread_t thread;
 	struct cr_err err;
+	struct cr_progress progress;
 	int result;
 	uint8_t *buf;
 };
@@ -39,6 +41,7 @@ static int verify_extent(struct verify *v, const struct extent *x, uint32_t pid)
 		if (n == 0)
 			break;
 		crc = cr_crc32c(crc, v->buf, (size_t)n);
+		cr_progress_add(&v->progress, (uint64_t)n);
 		done += (uint64_t)n;
 	}
 	if (done == size && crc == x->crc)
@@ -46,6 +49,16 @@ static int verify_extent(struct verify *v, const struct extent *x, uint32_t pid)
 	return cr_err_set(&v->err, CR_BAD_INPUT,
 			  "%s: pid %u: the pages at %" PRIx64 " have a wrong checksum",
 			  v->r->opts.dir, pid, x->address);
+}
+
+static uint64_t all_bytes(const struct restore *r)
+{
+	uint64_t pages = 0;
+
+	for (unsigned int i = 0; i < r->img.n_tasks; i++)
+		for (size_t n = 0; n < r->img.tasks[i].extents.count; n++)
+			pages += r->img.tasks[i].extents.list[n].pages;
+	return pages * PAGE;
 }
 
 static int verify_all(struct verify *v)
@@ -64,7 +77,10 @@ static void *run(void *arg)
 {
 	struct verify *v = arg;
 
+	/* The tasks read the same pages at the same time: it stands for both. */
+	cr_progress_begin(&v->progress, "restore", all_bytes(v->r));
 	v->result = verify_all(v);
+	cr_progress_end(&v->progress);
 	return NULL;
 }
 
