@@ -93,7 +93,7 @@ static int set_process(const struct task_image *t, struct cr_err *err)
 static int set_fs(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
 	cr_auto_fd int cwd = -1, root = -1;
-	struct stat a, b;
+	struct statx a, b;
 
 	cwd = ref_open(r, t->fs->cwd, O_PATH | O_DIRECTORY, err);
 	if (cwd < 0)
@@ -101,9 +101,11 @@ static int set_fs(struct restore *r, const struct task_image *t, struct cr_err *
 	root = ref_open(r, t->fs->root, O_PATH | O_DIRECTORY, err);
 	if (root < 0)
 		return -1;
-	if (fstat(root, &a) < 0 || stat("/", &b) < 0)
+	/* The same directory under another mount is another root (5.8). */
+	if (statx(root, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &a) < 0 ||
+	    statx(AT_FDCWD, "/", 0, STATX_INO | STATX_MNT_ID, &b) < 0)
 		return cr_err_sys(err, "stat of the root directory");
-	if (a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+	if (a.stx_mnt_id != b.stx_mnt_id || a.stx_ino != b.stx_ino)
 		if (fchdir(root) < 0 || chroot(".") < 0)
 			return cr_err_sys(err, "unable to chroot to %s", t->fs->root->path);
 	if (fchdir(cwd) < 0)

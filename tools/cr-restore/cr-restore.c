@@ -29,6 +29,7 @@
 #include "msg.h"
 #include "opt.h"
 #include "owner.h"
+#include "paths.h"
 #include "restore.h"
 #include "shmem.h"
 #include "tty.h"
@@ -46,6 +47,10 @@ static const struct cr_opt options[] = {
 	  &r.opts.shell_job },
 	{ 0, "changed-files", CR_OPT_STR, "HOW", "accept: use files that have changed",
 	  &r.opts.changed_files },
+	{ 0, "root", CR_OPT_STR, "DIR", "DIR is the root directory that the files are in",
+	  &r.opts.root },
+	{ 0, "map-path", CR_OPT_LIST, "OLD=NEW", "what was below OLD is below NEW now",
+	  &r.opts.map_paths },
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };
 
@@ -134,7 +139,7 @@ static int prepare(struct cr_err *err)
 {
 	r.dirfd = cr_image_dir(r.opts.dir, false, err);
 	if (r.dirfd < 0 || image_load(r.dirfd, r.opts.dir, &r.img, err) < 0 ||
-	    mem_own_maps(&r, err) < 0 || check_all(&r, err) < 0)
+	    paths_map(&r, err) < 0 || mem_own_maps(&r, err) < 0 || check_all(&r, err) < 0)
 		return -1;
 	return make_room(err) < 0 || open_bulk(err) < 0 || share_memory(err) < 0 ? -1 : 0;
 }
@@ -236,6 +241,8 @@ int main(int argc, char **argv)
 	cr_opt_parse(&spec, argc, argv);
 	if (!r.opts.dir)
 		cr_opt_usage("-D DIR is missing (see -h)");
+	if (r.opts.root && r.opts.root[0] != '/')
+		cr_opt_usage("--root: '%s' is no absolute path", r.opts.root);
 	if (r.opts.changed_files && strcmp(r.opts.changed_files, "accept") != 0)
 		cr_opt_usage("--changed-files: '%s' is not accept", r.opts.changed_files);
 	if (restore(&root, &err) < 0) {

@@ -14,6 +14,7 @@
 #include "err.h"
 #include "family.h"
 #include "load.h"
+#include "opt.h"
 
 /* One page a process, a helper too, shared between it and the restorer. */
 struct slot {
@@ -48,6 +49,8 @@ struct options {
 	const char *pidfile;
 	const char *stats;
 	const char *changed_files;
+	const char *root;
+	struct cr_opt_list map_paths;
 	bool detached;
 	bool shell_job;
 };
