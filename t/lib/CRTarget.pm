@@ -41,6 +41,7 @@ our @ALL = (
 	[fds => 'files without a name', 'ghost'],
 	[fds => 'fifos, packets', 'fifo'],
 	[fds => 'terminals', 'tty'],
+	[fds => 'file locks', 'lock', options => ['--file-locks']],
 	[ident => 'identity', 'ident'],
 	[ident => 'identity in a chroot', 'ident', args => ['chroot'], root => 'newroot'],
 	[ident => 'credentials of root', 'creds'],

@@ -55,6 +55,7 @@ struct file {
 	char *info;		/* text of fdinfo; after dump() only when deferred */
 	bool deferred;		/* set by dump(): call late() */
 	bool owner_seen;	/* set by dump(): no need to look */
+	bool locks_seen;
 	const struct file_kind *kind;
 	bool has_stat;
 	struct stat sb;		/* see file_stat() */
@@ -65,7 +66,7 @@ struct dump;
 struct options {
 	const char *dir;
 	uint64_t ghost_limit;
-	bool link_remap;
+	bool file_locks;
 };
 
 struct file_kind {

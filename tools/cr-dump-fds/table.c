@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* A process's descriptor table. */
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clean.h"
 #include "dump.h"
 #include "files.h"
+#include "locks.h"
 #include "scan.h"
 
 /* The table as it is kept to the end. */
@@ -59,29 +59,11 @@ static int put_same(struct dump *d, const struct process *p, struct cr_err *err)
 	return cr_stage_put(d->st, CR_KIND_FD_TABLE, &m, err);
 }
 
-/* Locks belong to a descriptor table or a description; fdinfo tells of both. */
-static int check_locks(struct dump *d, struct process *p, const struct slot *s, struct cr_err *err)
-{
-	const char *line = strstr(s->info, "\nlock:\t");
-	char object[32], kind[128];
-
-	if (!line)
-		return 0;
-	/* "lock:\t1: POSIX  ADVISORY  WRITE 4242 00:1a:77 0 EOF" */
-	line += 7 + strcspn(line + 7, " ");
-	snprintf(object, sizeof(object), "fd %d", s->fd);
-	snprintf(kind, sizeof(kind), "file lock (%.*s of %.60s): not supported",
-		 (int)strcspn(line + 1, " "), line + 1, s->target);
-	return cr_stage_refuse(d->st, p->pid, object, kind, "release the lock", err);
-}
-
-static int dump_slots(struct dump *d, struct process *p, const struct scan *sc, struct cr_err *err)
+static int dump_slots(struct dump *d, const struct scan *sc, struct cr_err *err)
 {
 	for (unsigned int i = 0; i < sc->count; i++) {
 		struct slot *s = &sc->slots[i];
 
-		if (check_locks(d, p, s, err) < 0)
-			return -1;
 		if (s->file->id)
 			continue;
 		if (file_dump(d, s->file, err) < 0)
@@ -98,7 +80,8 @@ int table_dump(struct dump *d, struct process *p, struct cr_err *err)
 	if (p->same)
 		return put_same(d, p, err);
 	if (scan_table(p, &sc, err) == 0 && files_find(d->files, p, &sc, err) == 0 &&
-	    dump_slots(d, p, &sc, err) == 0 && keep_table(p, &sc, err) == 0)
+	    dump_slots(d, &sc, err) == 0 && locks_dump(d, p, &sc, err) == 0 &&
+	    keep_table(p, &sc, err) == 0)
 		ret = put_table(d, p, err);
 	d->n_descriptors += sc.count;
 	scan_free(&sc);

@@ -23,6 +23,7 @@
 #include "enter.h"
 #include "fault.h"
 #include "file.h"
+#include "lock.h"
 #include "mem.h"
 #include "ref.h"
 #include "zombie.h"
@@ -153,7 +154,8 @@ static int build_vector(struct restore *r, const struct task_image *t, struct ag
 	struct arena *a = &p->arena;
 	uint64_t *vectors = arena_alloc(a, t->n_threads * sizeof(*vectors), err);
 
-	if (!vectors || mem_build(r, t, p, v, a, err) < 0 || attrs_process(r, t, v, a, err) < 0)
+	if (!vectors || mem_build(r, t, p, v, a, err) < 0 ||
+	    locks_of_process(r, t, v, a, err) < 0 || attrs_process(r, t, v, a, err) < 0)
 		return -1;
 	for (unsigned int n = 1; n < t->n_threads; n++)
 		if (add_thread(r, t, n, ctl, v, a, &vectors[n], err) < 0)

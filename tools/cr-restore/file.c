@@ -14,6 +14,7 @@
 
 #include "file-kinds.h"
 #include "image.h"
+#include "lock.h"
 #include "make-family.h"
 #include "owner.h"
 #include "restore.h"
@@ -293,6 +294,7 @@ static int run_late(struct restore *r, const struct task_image *t, Cr__Fd **fds,
 			continue;
 		f->first_user = 0; /* once for each description */
 		if (owner_set_async(r, f->id, fd, err) < 0 ||
+		    locks_of_file(r, f->id, fd, err) < 0 ||
 		    (ops->late && ops->late(r, t, f->msg, fd, err) < 0))
 			return cr_err_wrap(err, "fd %u", fds[n]->fd);
 	}

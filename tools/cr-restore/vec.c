@@ -30,6 +30,7 @@ const char *label_name(unsigned int label)
 		[LABEL_VDSO] = "moving the vDSO",
 		[LABEL_MM] = "setting the memory layout",
 		[LABEL_CLOSE] = "closing descriptors",
+		[LABEL_FILE_LOCK] = "its file lock (has another process taken it?)",
 		[LABEL_THREAD] = "creating a thread",
 		[LABEL_RSEQ] = "registering rseq",
 		[LABEL_ROBUST] = "setting the robust list",
