@@ -36,29 +36,38 @@ static bool leads_to(const char *path, const struct stat *sb)
 	       at.st_ino == sb->st_ino;
 }
 
-int cr_fileref_fill(int fd, const char *path, bool build_id, Cr__FileRef *ref, struct cr_err *err)
+int cr_fileref_fill_stat(const struct stat *sb, const char *path, Cr__FileRef *ref,
+			 struct cr_err *err)
 {
-	struct stat sb;
-
 	cr__file_ref__init(ref);
-	if (fstat(fd, &sb) < 0)
-		return cr_err_sys(err, "unable to look at %s", path);
-	if (!leads_to(path, &sb))
+	if (!leads_to(path, sb))
 		return 1;
 	ref->path = strdup(path);
 	if (!ref->path)
 		return cr_err_sys(err, "out of memory");
-	ref->dev = sb.st_dev;
-	ref->ino = sb.st_ino;
-	ref->mode = sb.st_mode;
-	ref->size = (uint64_t)sb.st_size;
-	ref->rdev = sb.st_rdev;
-	ref->mtime_ns = (uint64_t)sb.st_mtim.tv_sec * 1000000000u + (uint64_t)sb.st_mtim.tv_nsec;
-	if (build_id && set_build_id(fd, &sb, ref, err) < 0) {
+	ref->dev = sb->st_dev;
+	ref->ino = sb->st_ino;
+	ref->mode = sb->st_mode;
+	ref->size = (uint64_t)sb->st_size;
+	ref->rdev = sb->st_rdev;
+	ref->mtime_ns = (uint64_t)sb->st_mtim.tv_sec * 1000000000u + (uint64_t)sb->st_mtim.tv_nsec;
+	return 0;
+}
+
+int cr_fileref_fill(int fd, const char *path, bool build_id, Cr__FileRef *ref, struct cr_err *err)
+{
+	struct stat sb;
+	int ret;
+
+	cr__file_ref__init(ref);
+	if (fstat(fd, &sb) < 0)
+		return cr_err_sys(err, "unable to look at %s", path);
+	ret = cr_fileref_fill_stat(&sb, path, ref, err);
+	if (ret == 0 && build_id && set_build_id(fd, &sb, ref, err) < 0) {
 		cr_fileref_release(ref);
 		return -1;
 	}
-	return 0;
+	return ret;
 }
 
 void cr_fileref_release(Cr__FileRef *ref)
@@ -115,8 +124,8 @@ static const char *size_fault(const struct stat *sb, const Cr__FileRef *ref,
 	return "it has changed";
 }
 
-int cr_fileref_check(const Cr__FileRef *ref, enum cr_fileref_rule rule, char *why,
-		     size_t why_size, struct cr_err *err)
+int cr_fileref_check(const Cr__FileRef *ref, enum cr_fileref_rule rule, char *why, size_t why_size,
+		     struct cr_err *err)
 {
 	cr_auto_fd int fd = open(ref->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	const char *fault;

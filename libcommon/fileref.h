@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "err.h"
 #include "schemas.h"
@@ -26,6 +27,9 @@ enum cr_fileref_rule {
 	CR_FILEREF_ANY,		/* it is there and of the same type: --changed-files accept */
 };
 
+/* The same of a file whose status is known, without a build-id. */
+int cr_fileref_fill_stat(const struct stat *sb, const char *path, Cr__FileRef *ref,
+			 struct cr_err *err) CR_MUST;
 int cr_fileref_fill(int fd, const char *path, bool build_id, Cr__FileRef *ref,
 		    struct cr_err *err) CR_MUST;
 void cr_fileref_release(Cr__FileRef *ref);

@@ -54,11 +54,11 @@ struct file {
 	char *target;		/* what /proc/PID/fd/N says */
 	char *info;		/* text of fdinfo; after dump() only when deferred */
 	bool deferred;		/* set by dump(): call late() */
-	bool owner_seen;	/* set by dump(): no need to look */
+	int own;		/* a descriptor of ours for it during dump(), else -1 */
 	bool locks_seen;
 	const struct file_kind *kind;
 	bool has_stat;
-	struct stat sb;		/* see file_stat() */
+	struct stat sb;		/* of one that has a path; see file_stat() */
 };
 
 struct dump;

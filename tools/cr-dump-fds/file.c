@@ -112,32 +112,40 @@ static int add_file(struct dump *d, struct file *f, struct cr_err *err)
 	return 0;
 }
 
-static int look_at_owner(struct dump *d, struct file *f, struct cr_err *err)
-{
-	cr_auto_fd int fd = -1;
-
-	if (f->flags & O_PATH)
-		return 0;
-	fd = file_get(f, err);
-	return fd < 0 ? -1 : owner_look(d, f, fd, err);
-}
-
-int file_dump(struct dump *d, struct file *f, struct cr_err *err)
+static int dump_own(struct dump *d, struct file *f, struct cr_err *err)
 {
 	unsigned int i = 0;
 
-	if (add_file(d, f, err) < 0 || (f->target[0] == '/' && file_stat(f, err) < 0))
+	if (f->target[0] == '/') {
+		if (fstat(f->own, &f->sb) < 0)
+			return cr_err_sys(err, "fstat");
+		f->has_stat = true;
+	}
+	if (!(f->flags & O_PATH) && owner_look(d, f, f->own, err) < 0)
 		return -1;
 	while (!file_kinds[i]->match(f))
 		i++;
 	f->kind = file_kinds[i];
-	if (f->kind->dump(d, f, err) < 0 || (!f->owner_seen && look_at_owner(d, f, err) < 0))
+	return f->kind->dump(d, f, err);
+}
+
+int file_dump(struct dump *d, struct file *f, struct cr_err *err)
+{
+	int ret;
+
+	if (add_file(d, f, err) < 0)
 		return -1;
+	f->own = file_get(f, err);
+	if (f->own < 0)
+		return -1;
+	ret = dump_own(d, f, err);
+	close(f->own);
+	f->own = -1;
 	if (!f->deferred) {
 		free(f->info);
 		f->info = NULL;
 	}
-	return 0;
+	return ret;
 }
 
 int files_finish(struct dump *d, struct cr_err *err)

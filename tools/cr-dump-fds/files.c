@@ -179,19 +179,19 @@ static struct file *new_file(struct process *p, const struct slot *s)
 		return NULL;
 	f->proc = p;
 	f->fd = s->fd;
+	f->own = -1;
 	f->flags = s->flags & ~(uint32_t)O_CLOEXEC;
 	f->pos = s->pos;
 	f->mnt_id = s->mnt_id;
 	f->ino = s->ino;
 	f->target = strdup(s->target);
 	f->info = strdup(s->info);
-	if (!f->target || !f->info) {
-		free(f->target);
-		free(f->info);
-		free(f);
-		return NULL;
-	}
-	return f;
+	if (f->target && f->info)
+		return f;
+	free(f->target);
+	free(f->info);
+	free(f);
+	return NULL;
 }
 
 /* Merge slots of one key, sorted, into its bucket. */

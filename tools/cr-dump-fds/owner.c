@@ -21,12 +21,16 @@ struct owner {
 int owner_look(struct dump *d, struct file *f, int fd, struct cr_err *err)
 {
 	struct owner o = { .file = f }, *copy;
-	int signal = fcntl(fd, F_GETSIG);
+	int signal;
 
-	if (signal < 0 || fcntl(fd, F_GETOWN_EX, &o.ex) < 0)
+	if (fcntl(fd, F_GETOWN_EX, &o.ex) < 0)
 		return cr_err_sys(err, "F_GETOWN_EX");
-	if (!o.ex.pid && !signal && !(f->flags & O_ASYNC))
+	/* A signal without an owner is never sent. */
+	if (!o.ex.pid && !(f->flags & O_ASYNC))
 		return 0;
+	signal = fcntl(fd, F_GETSIG);
+	if (signal < 0)
+		return cr_err_sys(err, "F_GETSIG");
 	o.signal = (uint32_t)signal;
 	if (fcntl(fd, F_GETOWNER_UIDS, o.uids) < 0)
 		return cr_err_sys(err, "F_GETOWNER_UIDS");

@@ -10,7 +10,6 @@
 #include "ghosts.h"
 #include "kinds.h"
 #include "natures.h"
-#include "owner.h"
 
 /* null, zero, full, random, urandom */
 static bool stateless_device(const struct stat *sb)
@@ -47,15 +46,8 @@ static int put(struct dump *d, const struct file *f, Cr__FileRef *ref, struct cr
 static int dump(struct dump *d, struct file *f, struct cr_err *err)
 {
 	Cr__FileRef ref = CR__FILE_REF__INIT;
-	cr_auto_fd int fd = file_get(f, err);
-	int ret;
+	int ret = cr_fileref_fill_stat(&f->sb, f->target, &ref, err);
 
-	if (fd < 0)
-		return -1;
-	f->owner_seen = true;
-	if (!(f->flags & O_PATH) && owner_look(d, f, fd, err) < 0)
-		return -1;
-	ret = cr_fileref_fill(fd, f->target, false, &ref, err);
 	if (ret == 0)
 		ret = put(d, f, &ref, err);
 	f->deferred = ret == 1;

@@ -4,15 +4,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "clean.h"
 #include "parse.h"
 
 #define INFO_CHUNK 1024
+#define MANY 500u	/* so many are read by threads */
+#define THREADS 2u
+#define TAKE 64u	/* at once */
 
 /* The lines that every fdinfo starts with: pos, flags, mnt_id, ino (5.14). */
 static int parse_info(struct slot *s)
@@ -78,24 +84,104 @@ static char *read_link(int dir, const char *name)
 	return strdup(buf);
 }
 
-static int scan_slot(const struct process *p, int info_dir, struct slot *s, struct cr_err *err)
+/* Read @s; fdinfo stays open when @keep_open. */
+static int scan_slot(int fd_dir, int info_dir, struct slot *s, bool keep_open, struct cr_err *err)
 {
-	cr_auto_fd int fd = -1;
 	char name[16];
+	int fd;
 
 	snprintf(name, sizeof(name), "%d", s->fd);
 	fd = openat(info_dir, name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return cr_err_sys(err, "fd %d: unable to open its fdinfo", s->fd);
 	s->info = read_text(fd);
+	if (!keep_open)
+		close(fd);
 	if (!s->info)
 		return cr_err_sys(err, "fd %d: unable to read its fdinfo", s->fd);
 	if (parse_info(s) < 0)
 		return cr_err_set(err, CR_SYSTEM, "fd %d: its fdinfo is not understood", s->fd);
-	s->target = read_link(p->fd_dir, name);
+	s->target = read_link(fd_dir, name);
 	if (!s->target)
 		return cr_err_sys(err, "fd %d: unable to read its link", s->fd);
 	return 0;
+}
+
+/* Slots to be read by several threads. */
+struct job {
+	int fd_dir;
+	int info_dir;
+	struct slot *slots;
+	unsigned int count;
+	unsigned int next;	/* the first that nobody has taken */
+	bool failed;
+	struct cr_err err;	/* of the first that failed */
+	pthread_mutex_t mutex;
+};
+
+/* The thread's own table of descriptors: 0 and 1 are the directories, and
+ * whatever stands above is to be closed. */
+static int own_table(const struct job *j)
+{
+	int fd_dir, info_dir;
+
+	if (unshare(CLONE_FILES) < 0)
+		return -1;
+	fd_dir = fcntl(j->fd_dir, F_DUPFD_CLOEXEC, 2);
+	info_dir = fcntl(j->info_dir, F_DUPFD_CLOEXEC, 2);
+	if (fd_dir < 0 || info_dir < 0 || dup3(fd_dir, 0, O_CLOEXEC) < 0 ||
+	    dup3(info_dir, 1, O_CLOEXEC) < 0)
+		return -1;
+	return (int)syscall(SYS_close_range, 2, ~0u, 0);
+}
+
+static void fail(struct job *j, const struct cr_err *err)
+{
+	pthread_mutex_lock(&j->mutex);
+	if (!j->failed)
+		j->err = *err;
+	j->failed = true;
+	pthread_mutex_unlock(&j->mutex);
+}
+
+static void *work(void *arg)
+{
+	struct job *j = arg;
+	struct cr_err err;
+	unsigned int i;
+
+	if (own_table(j) < 0) {
+		cr_err_sys(&err, "unable to get a descriptor table for a thread");
+		fail(j, &err);
+		return NULL;
+	}
+	while ((i = __atomic_fetch_add(&j->next, TAKE, __ATOMIC_RELAXED)) < j->count) {
+		unsigned int end = j->count - i < TAKE ? j->count : i + TAKE;
+
+		for (; i < end; i++)
+			if (scan_slot(0, 1, &j->slots[i], true, &err) < 0) {
+				fail(j, &err);
+				return NULL;
+			}
+		syscall(SYS_close_range, 2, ~0u, 0);
+	}
+	return NULL;
+}
+
+static int scan_by_threads(struct job *j, struct cr_err *err)
+{
+	pthread_t threads[THREADS];
+	unsigned int n = 0;
+
+	while (n < THREADS && pthread_create(&threads[n], NULL, work, j) == 0)
+		n++;
+	if (n == 0)
+		return cr_err_sys(err, "unable to start a thread");
+	while (n)
+		pthread_join(threads[--n], NULL);
+	if (j->failed)
+		*err = j->err;
+	return j->failed ? -1 : 0;
 }
 
 static int add_slot(struct scan *sc, unsigned int *room, int fd)
@@ -147,6 +233,7 @@ static int list_slots(const struct process *p, struct scan *sc, struct cr_err *e
 
 int scan_table(const struct process *p, struct scan *out, struct cr_err *err)
 {
+	struct job j = { .fd_dir = p->fd_dir, .mutex = PTHREAD_MUTEX_INITIALIZER };
 	cr_auto_fd int info_dir = -1;
 	char path[64];
 
@@ -157,8 +244,13 @@ int scan_table(const struct process *p, struct scan *out, struct cr_err *err)
 	info_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (info_dir < 0)
 		return cr_err_sys(err, "unable to open %s", path);
-	for (unsigned int i = 0; i < out->count; i++)
-		if (scan_slot(p, info_dir, &out->slots[i], err) < 0)
+	j.info_dir = info_dir;
+	j.slots = out->slots;
+	j.count = out->count;
+	if (j.count >= MANY)
+		return scan_by_threads(&j, err);
+	for (unsigned int i = 0; i < j.count; i++)
+		if (scan_slot(j.fd_dir, info_dir, &j.slots[i], false, err) < 0)
 			return -1;
 	return 0;
 }

@@ -3,9 +3,9 @@
  * Reading a descriptor table from outside: /proc/PID/fd and /proc/PID/fdinfo.
  *
  * A system call costs about a microsecond where page tables are isolated, so
- * each descriptor gets as few as possible: fdinfo is opened and read but not
- * closed (close_range(), 5.9, closes many at once), the link is read only when
- * fdinfo does not already tell what it says.
+ * each descriptor gets as few as possible, and large tables are read by two
+ * threads: each has a descriptor table of its own, so that what it has opened
+ * goes with one close_range() (5.9).
  */
 #ifndef SCAN_H
 #define SCAN_H

@@ -34,14 +34,11 @@ static bool is_master(const struct file *f)
 
 static int dump(struct dump *d, struct file *f, struct cr_err *err)
 {
-	cr_auto_fd int fd = file_get(f, err);
 	unsigned int dev = 0;
 	struct terminal *t;
 
-	if (fd < 0)
-		return -1;
 	/* After a hangup only the slave's own number is left. */
-	if (ioctl(fd, TIOCGDEV, &dev) < 0 && errno != EIO)
+	if (ioctl(f->own, TIOCGDEV, &dev) < 0 && errno != EIO)
 		return cr_err_sys(err, "TIOCGDEV");
 	t = terminal_get(d, dev ? terminal_dev(dev) : f->sb.st_rdev, err);
 	if (!t)
