@@ -28,6 +28,7 @@ struct cr_stage {
 	Cr__Header *header;
 	bool pipe_out;
 	bool refused;
+	bool session_gone;	/* it could not be reached */
 	Cr__Counter counters[MAX_COUNTERS];
 	unsigned int n_counters;
 	uint64_t busy_ns;	/* in the callbacks */
@@ -40,8 +41,10 @@ const Cr__Header *cr_stage_header(const struct cr_stage *st)
 
 struct cr_session *cr_stage_session(struct cr_stage *st, struct cr_err *err)
 {
-	if (!st->session && cr_session_open(st->header->session, &st->session, err) < 0)
+	if (!st->session && cr_session_open(st->header->session, &st->session, err) < 0) {
+		st->session_gone = true;
 		return NULL;
+	}
 	return st->session;
 }
 
@@ -211,6 +214,22 @@ static int run(struct cr_stage *st, struct cr_err *err)
 	return 0;
 }
 
+/* The freeze has ended before us: why stands in the stream, when it failed. */
+static void learn_why(struct cr_stage *st, struct cr_err *err)
+{
+	struct cr_record rec;
+	struct cr_err why;
+	int got;
+
+	do
+		got = cr_reader_next(st->in, &rec, &why);
+	while (got > 0 && rec.kind != CR_KIND_END);
+	if (got >= 0 || !cr_reader_met_failure(st->in))
+		return;
+	*err = why;
+	err->told = true;
+}
+
 int cr_stage_run(const struct cr_stage_ops *ops, void *ctx)
 {
 	struct cr_stage st = { .ops = ops, .ctx = ctx };
@@ -219,6 +238,8 @@ int cr_stage_run(const struct cr_stage_ops *ops, void *ctx)
 
 	signal(SIGPIPE, SIG_IGN);
 	if (run(&st, &err) < 0) {
+		if (st.session_gone && !err.told)
+			learn_why(&st, &err);
 		ret = cr_err_report(&err);
 		if (st.out)
 			cr_writer_fail(st.out, &err);
