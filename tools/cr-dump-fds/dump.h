@@ -66,6 +66,7 @@ struct dump;
 struct options {
 	const char *dir;
 	uint64_t ghost_limit;
+	bool embed;		/* carry a copy of every open file */
 	bool file_locks;
 };
 

@@ -78,6 +78,7 @@ static int carry(struct dump *d, int fd, const char *path, const struct ghost_hi
 		return ret < 0 ? -1 : GHOST_REFUSED;
 	g.tmpfile = hint->tmpfile;
 	g.memfd = hint->memfd;
+	g.embedded = hint->embedded;
 	g.seals = hint->seals;
 	ret = cr_stage_put(d->st, CR_KIND_GHOST, &g, err);
 	cr_ghost_release(&g);
@@ -100,34 +101,53 @@ static int fill_ref(const char *path, const struct stat *sb, uint32_t id, Cr__Fi
 	return 0;
 }
 
-int ghosts_ref(struct dump *d, int fd, const char *path, const struct ghost_hint *hint,
-	       Cr__FileRef *ref, struct cr_err *err)
+/* The id of the file in the image; an enum ghost_result, or -1. */
+static int carry_once(struct dump *d, int fd, const char *path, const struct ghost_hint *hint,
+		      const struct stat *sb, uint32_t *id, struct cr_err *err)
 {
 	struct ghosts *gs = get(d, err);
-	struct stat sb;
-	uint32_t id;
 	int ret;
 
 	if (!gs)
 		return -1;
+	*id = find(gs, sb);
+	if (*id)
+		return GHOST_DONE;
+	if (!d->opts->dir && S_ISREG(sb->st_mode) && sb->st_size) {
+		cr_err_set(err, CR_REFUSED, "its content needs a place");
+		return GHOST_REFUSED;
+	}
+	*id = gs->last_id + 1;
+	if (open_dir(d, err) < 0)
+		return -1;
+	ret = carry(d, fd, path, hint, *id, err);
+	return ret ? ret : add(gs, sb->st_dev, sb->st_ino, *id, err);
+}
+
+int ghosts_ref(struct dump *d, int fd, const char *path, const struct ghost_hint *hint,
+	       Cr__FileRef *ref, struct cr_err *err)
+{
+	struct stat sb;
+	uint32_t id;
+	int ret;
+
 	if (fstat(fd, &sb) < 0)
 		return cr_err_sys(err, "fstat");
-	id = find(gs, &sb);
-	if (!id) {
-		if (!d->opts->dir && S_ISREG(sb.st_mode) && sb.st_size) {
-			cr_err_set(err, CR_REFUSED, "its content needs a place");
-			return GHOST_REFUSED;
-		}
-		id = gs->last_id + 1;
-		if (open_dir(d, err) < 0)
-			return -1;
-		ret = carry(d, fd, path, hint, id, err);
-		if (ret)
-			return ret;
-		if (add(gs, sb.st_dev, sb.st_ino, id, err) < 0)
-			return -1;
-	}
+	ret = carry_once(d, fd, path, hint, &sb, &id, err);
+	if (ret)
+		return ret;
 	return fill_ref(path, &sb, id, ref, err) < 0 ? -1 : GHOST_DONE;
+}
+
+int ghosts_embed(struct dump *d, int fd, Cr__FileRef *ref, struct cr_err *err)
+{
+	const struct ghost_hint hint = { .embedded = true, .limit = UINT64_MAX };
+	struct stat sb;
+
+	if (fstat(fd, &sb) < 0)
+		return cr_err_sys(err, "fstat");
+	/* Without a place for content it is only shown that there is a file. */
+	return carry_once(d, fd, ref->path, &hint, &sb, &ref->embedded, err) < 0 ? -1 : 0;
 }
 
 void ghosts_free(struct dump *d)

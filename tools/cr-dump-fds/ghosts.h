@@ -20,6 +20,7 @@ enum ghost_result {
 struct ghost_hint {
 	bool tmpfile;
 	bool memfd;
+	bool embedded;
 	uint32_t seals;
 	uint64_t limit;
 };
@@ -30,6 +31,9 @@ struct ghost_hint {
  */
 int ghosts_ref(struct dump *d, int fd, const char *path, const struct ghost_hint *hint,
 	       Cr__FileRef *ref, struct cr_err *err) CR_MUST;
+
+/* Carry a copy of the file that @ref leads to (--embed-files). */
+int ghosts_embed(struct dump *d, int fd, Cr__FileRef *ref, struct cr_err *err) CR_MUST;
 
 void ghosts_free(struct dump *d);
 

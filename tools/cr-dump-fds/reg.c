@@ -48,6 +48,9 @@ static int dump(struct dump *d, struct file *f, struct cr_err *err)
 	Cr__FileRef ref = CR__FILE_REF__INIT;
 	int ret = cr_fileref_fill_stat(&f->sb, f->target, &ref, err);
 
+	/* What is carried may have been carried by an earlier stage: see late(). */
+	if (ret == 0 && d->opts->embed && S_ISREG(f->sb.st_mode))
+		ret = 1;
 	if (ret == 0)
 		ret = put(d, f, &ref, err);
 	f->deferred = ret == 1;
@@ -64,7 +67,21 @@ static int refuse(struct dump *d, const struct file *f, int fd, const char *why,
 	return file_refuse(d, f, kind, why, remedy, err);
 }
 
-/* Its path does not lead to it. */
+/* 1: its path does not lead to it. */
+static int late_embed(struct dump *d, struct file *f, int fd, struct cr_err *err)
+{
+	Cr__FileRef ref = CR__FILE_REF__INIT;
+	int ret = cr_fileref_fill(fd, f->target, false, &ref, err);
+
+	if (ret == 0)
+		ret = ghosts_embed(d, fd, &ref, err);
+	if (ret == 0)
+		ret = put(d, f, &ref, err);
+	cr_fileref_release(&ref);
+	return ret;
+}
+
+/* Its path does not lead to it, or it is to be embedded. */
 static int late(struct dump *d, struct file *f, struct cr_err *err)
 {
 	struct ghost_hint hint = {
@@ -77,6 +94,11 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 
 	if (fd < 0)
 		return -1;
+	if (d->opts->embed && S_ISREG(f->sb.st_mode)) {
+		ret = late_embed(d, f, fd, err);
+		if (ret <= 0)
+			return ret;
+	}
 	if (f->sb.st_nlink || !nature_is_ghost(fd))
 		return refuse(d, f, fd, "not supported", "close it", err);
 	ret = ghosts_ref(d, fd, f->target, &hint, &ref, err);

@@ -26,6 +26,7 @@ struct dump {
 	struct cr_stage *st;
 	const char *dir;	/* NULL: only say what there is */
 	uint64_t ghost_limit;
+	bool embed;		/* carry a copy of every mapped file */
 	int dirfd;		/* -1 without dir */
 	int pages_fd;
 	char pages_name[CR_IMAGE_NAME_MAX];

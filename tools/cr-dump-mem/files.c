@@ -128,30 +128,43 @@ static int refused(struct mapped *m, const char *kind, const char *path, const c
 	return 0;
 }
 
-static int look_ghost(struct dump *d, int fd, const char *path, const struct stat *sb,
-		      struct mapped *m, struct cr_err *err)
+/*
+ * Carry a file in the image, once.  1: it is too large, *err says so.
+ */
+static int carry(struct dump *d, int fd, const char *path, const struct stat *sb, bool embedded,
+		 uint32_t *id, struct cr_err *err)
 {
-	Cr__Ghost g;
-	uint32_t id;
+	Cr__Ghost g = CR__GHOST__INIT;
 	bool new;
 	int ret;
 
-	if (id_of(&d->files->ghosts, sb, &id, &new, err) < 0)
+	if (id_of(&d->files->ghosts, sb, id, &new, err) < 0)
 		return -1;
-	if (new) {
-		ret = cr_ghost_fill(fd, path, id, d->ghost_limit, d->dirfd, &g, err);
-		if (ret > 0) {
-			d->files->ghosts.count--;
-			return refused(m, err->msg, NULL, CR_GHOST_REMEDY, err);
-		}
-		if (ret == 0) {
-			ret = cr_stage_put(d->st, CR_KIND_GHOST, &g, err);
-			cr_ghost_release(&g);
-		}
-		if (ret < 0)
-			return -1;
-		cr_stage_count(d->st, "ghosts", 1);
-	}
+	if (!new)
+		return 0;
+	ret = cr_ghost_fill(fd, path, *id, embedded ? UINT64_MAX : d->ghost_limit, d->dirfd, &g,
+			    err);
+	if (ret > 0)
+		d->files->ghosts.count--;
+	if (ret)
+		return ret;
+	g.embedded = embedded;
+	ret = cr_stage_put(d->st, CR_KIND_GHOST, &g, err);
+	cr_ghost_release(&g);
+	cr_stage_count(d->st, embedded ? "embedded" : "ghosts", 1);
+	return ret;
+}
+
+static int look_ghost(struct dump *d, int fd, const char *path, const struct stat *sb,
+		      struct mapped *m, struct cr_err *err)
+{
+	uint32_t id;
+	int ret = carry(d, fd, path, sb, false, &id, err);
+
+	if (ret > 0)
+		return refused(m, err->msg, NULL, CR_GHOST_REMEDY, err);
+	if (ret < 0)
+		return -1;
 	m->ref.path = strndup(path, cr_ghost_path_len(path));
 	if (!m->ref.path)
 		return cr_err_sys(err, "out of memory");
@@ -168,6 +181,8 @@ static int look_regular(struct dump *d, int fd, const char *path, const struct s
 {
 	int ret = cr_fileref_fill(fd, path, true, &m->ref, err);
 
+	if (ret == 0 && d->embed && S_ISREG(sb->st_mode))
+		ret = carry(d, fd, path, sb, true, &m->ref.embedded, err);
 	if (ret <= 0)
 		return ret;
 	if (sb->st_nlink == 0)

@@ -45,7 +45,7 @@ int ghosts_check(struct restore *r, struct cr_err *err)
 		char dir[4096];
 		struct stat st;
 
-		if (g->memfd)
+		if (g->memfd || g->embedded)
 			continue;
 		if (parent_of(g->path, dir, sizeof(dir)) < 0)
 			return cr_err_set(err, CR_BAD_INPUT, "deleted file %u: malformed path",
@@ -130,7 +130,8 @@ static void set_attributes(const Cr__Ghost *g, const char *path)
 }
 
 /* Under its own name when that is free, so that the kernel shows it. */
-static int make_named(const Cr__Ghost *g, char *path, size_t size, struct cr_err *err)
+static int make_named(const struct restore *r, const Cr__Ghost *g, char *path, size_t size,
+		      struct cr_err *err)
 {
 	int fd;
 
@@ -138,6 +139,12 @@ static int make_named(const Cr__Ghost *g, char *path, size_t size, struct cr_err
 	fd = make_node(g, path);
 	for (int i = 0; fd < 0 && errno == EEXIST && i < NAME_TRIES; i++) {
 		snprintf(path, size, "%.4000s.deleted-%d-%d", g->path, (int)getpid(), i);
+		fd = make_node(g, path);
+	}
+	/* A copy of a file whose directory is not here either. */
+	if (fd < 0 && g->embedded) {
+		snprintf(path, size, "/proc/self/fd/%d/embedded-%d-%u.tmp", r->dirfd, (int)getpid(),
+			 g->id);
 		fd = make_node(g, path);
 	}
 	return fd < 0 ? cr_err_sys(err, "unable to make %s", path) : fd;
@@ -208,7 +215,7 @@ static int make_nameless(struct restore *r, const Cr__Ghost *g, struct object_fd
 static int make(struct restore *r, const Cr__Ghost *g, struct object_fd *o, struct cr_err *err)
 {
 	char path[4096 + 64];
-	cr_auto_fd int fd = make_named(g, path, sizeof(path), err);
+	cr_auto_fd int fd = make_named(r, g, path, sizeof(path), err);
 	int ret = -1, named = -1;
 
 	if (fd < 0)
@@ -237,7 +244,10 @@ int ghosts_make(struct restore *r, struct cr_err *err)
 	for (unsigned int i = 0; i < l->count; i++) {
 		const Cr__Ghost *g = l->items[i];
 
-		if ((g->memfd || g->tmpfile ? make_nameless : make)(r, g, &r->ghosts[i], err) < 0)
+		if (g->embedded && !(r->embedded && r->embedded[i]))
+			continue;
+		if ((g->memfd || g->tmpfile ? make_nameless : make)(r, g, &r->ghosts[r->n_ghosts],
+								    err) < 0)
 			return -1;
 		r->n_ghosts++;
 	}

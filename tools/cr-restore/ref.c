@@ -8,14 +8,44 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool has_ghost(const struct restore *r, uint32_t id)
+/* Index of a Ghost record, -1. */
+static int find_ghost(const struct restore *r, uint32_t id)
 {
 	const struct msg_list *l = &r->img.kinds[CR_KIND_GHOST];
 
 	for (unsigned int i = 0; i < l->count; i++)
 		if (((const Cr__Ghost *)l->items[i])->id == id)
-			return true;
-	return false;
+			return (int)i;
+	return -1;
+}
+
+/*
+ * The copy in the image serves for a file that is missing, or another build of
+ * a program; a data file that has changed is somebody's, and stays refused.
+ * Returns false when the copy is of no use.
+ */
+static bool use_copy(struct restore *r, const Cr__FileRef *ref)
+{
+	int i = ref->embedded ? find_ghost(r, ref->embedded) : -1;
+
+	if (i < 0 || (!ref->build_id.len && access(ref->path, F_OK) == 0))
+		return false;
+	if (!r->embedded)
+		r->embedded = calloc(r->img.kinds[CR_KIND_GHOST].count, sizeof(bool));
+	if (!r->embedded)
+		return false;
+	r->embedded[i] = true;
+	return true;
+}
+
+static uint32_t ghost_of(const struct restore *r, const Cr__FileRef *ref)
+{
+	int i;
+
+	if (ref->ghost || !ref->embedded || !r->embedded)
+		return ref->ghost;
+	i = find_ghost(r, ref->embedded);
+	return i >= 0 && r->embedded[i] ? ref->embedded : 0;
 }
 
 /* A file of /proc that is there when the process opens it, but not before:
@@ -46,7 +76,7 @@ int ref_check(struct restore *r, uint32_t pid, const Cr__FileRef *ref, enum cr_f
 	if (is_of_task(r, ref))
 		return 0;
 	if (ref->ghost)
-		return has_ghost(r, ref->ghost) ?
+		return find_ghost(r, ref->ghost) >= 0 ?
 			       0 :
 			       cr_err_set(err, CR_BAD_INPUT,
 					  "%s: the record of the deleted file is missing",
@@ -54,7 +84,7 @@ int ref_check(struct restore *r, uint32_t pid, const Cr__FileRef *ref, enum cr_f
 	if (r->opts.changed_files && strcmp(r->opts.changed_files, "accept") == 0)
 		rule = CR_FILEREF_ANY;
 	ret = cr_fileref_check(ref, rule, why, sizeof(why), err);
-	if (ret > 0)
+	if (ret > 0 && !use_copy(r, ref))
 		refuse(r, pid, ref->path, "%s", why);
 	return ret < 0 ? -1 : 0;
 }
@@ -63,10 +93,11 @@ int ref_open(struct restore *r, const Cr__FileRef *ref, int flags, struct cr_err
 {
 	char path[40];
 	const struct object_fd *o;
+	uint32_t ghost = ghost_of(r, ref);
 	int fd;
 
-	if (ref->ghost) {
-		o = object_find(r->ghosts, r->n_ghosts, ref->ghost);
+	if (ghost) {
+		o = object_find(r->ghosts, r->n_ghosts, ghost);
 		if (!o)
 			return cr_err_set(err, CR_BAD_INPUT, "%s: no such deleted file", ref->path);
 		/* Through the link of /proc a deleted file opens like any other. */

@@ -79,6 +79,7 @@ struct restore {
 	unsigned int n_pipes;
 	struct object_fd *ghosts;
 	unsigned int n_ghosts;
+	bool *embedded;		/* by index of Ghost records: the copy is used */
 	struct object_fd *bulk; /* bulk files of the image, by index of PagesFile records */
 	unsigned int n_bulk;
 };
