@@ -123,10 +123,13 @@ static int begin(struct cr_stage *st, const struct cr_record *rec, struct cr_err
 	if (st->header->version != CR_STREAM_VERSION)
 		return cr_err_set(err, CR_BAD_INPUT, "stdin: version %u of the format, not %u",
 				  st->header->version, CR_STREAM_VERSION);
-	if (st->out) {
-		if (cr_writer_copy(st->out, rec, err) < 0 || cr_writer_flush(st->out, err) < 0)
-			return -1;
-	}
+	if (st->out && cr_writer_copy(st->out, rec, err) < 0)
+		return -1;
+	/* Before the stages behind hear of it: the freeze waits for the last. */
+	if (st->ops->start && st->ops->start(st, st->ctx, err) < 0)
+		return -1;
+	if (st->out && cr_writer_flush(st->out, err) < 0)
+		return -1;
 	if (!st->pipe_out && st->header->session[0]) {
 		struct cr_err ignored;
 
@@ -135,7 +138,7 @@ static int begin(struct cr_stage *st, const struct cr_record *rec, struct cr_err
 		if (cr_stage_session(st, &ignored))
 			(void)!cr_session_ready(st->session, &ignored);
 	}
-	return st->ops->start ? st->ops->start(st, st->ctx, err) : 0;
+	return 0;
 }
 
 static int handle(struct cr_stage *st, const struct cr_record *rec, struct cr_err *err)
@@ -185,8 +188,14 @@ static int loop(struct cr_stage *st, struct cr_err *err)
 
 static int finish(struct cr_stage *st, struct cr_err *err)
 {
-	uint64_t began = cr_now_ns();
-	int ret = st->ops->finish ? st->ops->finish(st, st->ctx, err) : 0;
+	uint64_t began;
+	int ret;
+
+	/* What is long work here need not keep the stages behind from theirs. */
+	if (st->out && cr_writer_flush(st->out, err) < 0)
+		return -1;
+	began = cr_now_ns();
+	ret = st->ops->finish ? st->ops->finish(st, st->ctx, err) : 0;
 
 	st->busy_ns += cr_now_ns() - began;
 	return ret;

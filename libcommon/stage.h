@@ -25,7 +25,8 @@
 struct cr_stage;
 
 struct cr_stage_ops {
-	/* The Header has come; cr_stage_header() and cr_stage_session() work. */
+	/* The Header has come; cr_stage_header() and cr_stage_session() work.
+	 * Nothing is frozen before it returns: the place to prepare. */
 	int (*start)(struct cr_stage *st, void *ctx, struct cr_err *err);
 	/* A record has come: @msg is its decoded payload (NULL: unknown, optional).
 	 * Called before the record is copied on, so that work on it is ordered. */

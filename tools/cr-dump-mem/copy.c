@@ -17,15 +17,22 @@
 
 _Static_assert(PAGES == 64 && COPY_PIECES >= PAGES, "a page of the buffer is a bit of a mask");
 
-int copier_init(struct copier *c, int out, struct cr_err *err)
+int copier_init(struct copier *c, int out, size_t size, struct cr_err *err)
 {
+	cr_auto_fd int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+
 	memset(c, 0, sizeof(*c));
 	c->out = out;
-	c->buf = aligned_alloc(CR_PAGE, COPY_BUF);
+	c->size = size;
+	c->buf = aligned_alloc(CR_PAGE, size);
 	if (!c->buf)
 		return cr_err_sys(err, "out of memory");
-	/* The page faults are taken now, before anything is frozen. */
-	memset(c->buf, 0, COPY_BUF);
+	/* Page faults are taken now, before anything is frozen: the kernel's, as
+	 * later, and ours. */
+	if (zero < 0 || read(zero, c->buf, size) != (ssize_t)size)
+		return cr_err_sys(err, "unable to read /dev/zero");
+	for (size_t i = 0; i < size; i += CR_PAGE)
+		((volatile uint8_t *)c->buf)[i] = 0;
 	return 0;
 }
 
@@ -196,6 +203,15 @@ static int keep(struct unit *u, uint64_t address, uint64_t offset, const uint8_t
 	return 0;
 }
 
+static void leave_out(struct copier *c, uint64_t offset, uint64_t length)
+{
+	c->zero += length;
+	/* If it fails there is memory in use for nothing. */
+	if (c->punch && fallocate(c->out, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+				  (off_t)length) < 0)
+		c->punch = false;
+}
+
 /* Sort out one piece at @at in the buffer: extents, and a bit for each page
  * that is to be written. */
 static int sort_piece(struct copier *c, struct unit *u, const struct span *s, uint64_t at,
@@ -208,7 +224,7 @@ static int sort_piece(struct copier *c, struct unit *u, const struct span *s, ui
 	for (unsigned int i = 0; i < n; i = end) {
 		end = s->keep_zero ? n : run_end(data, i, n, &zero);
 		if (!s->keep_zero && zero && (end - i >= ZERO_RUN || end - i == n)) {
-			c->zero += (end - i) * CR_PAGE;
+			leave_out(c, offset + at + i * CR_PAGE, (end - i) * CR_PAGE);
 			continue;
 		}
 		if (keep(u, s->address + i * CR_PAGE, offset + at + i * CR_PAGE, data + i * CR_PAGE,
@@ -269,14 +285,14 @@ int copy_unit(struct copier *c, const struct batch *b, struct unit *u, struct cr
 		uint64_t fill = 0;
 
 		c->n_pieces = 0;
-		while (left && fill < COPY_BUF) {
+		while (left && fill < c->size) {
 			struct span *piece = &c->pieces[c->n_pieces++];
 
 			*piece = b->spans[i];
 			piece->address += skip;
 			piece->length -= skip;
-			if (piece->length > COPY_BUF - fill)
-				piece->length = COPY_BUF - fill;
+			if (piece->length > c->size - fill)
+				piece->length = c->size - fill;
 			if (piece->length > left)
 				piece->length = left;
 			fill += piece->length;

@@ -11,6 +11,7 @@
 #include "files.h"
 #include "ghost.h"
 #include "opt.h"
+#include "warm.h"
 
 static struct dump dump = { .ghost_limit = CR_GHOST_LIMIT, .dirfd = -1, .pages_fd = -1 };
 
@@ -31,10 +32,8 @@ static const struct cr_opt_spec spec = {
 };
 
 /* Nothing is frozen yet: what can be done now costs the target no time. */
-static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
+static int prepare(struct cr_stage *st, struct dump *d, struct cr_err *err)
 {
-	struct dump *d = ctx;
-
 	d->st = st;
 	if (!cr_stage_session(st, err))
 		return cr_err_wrap(err, "the stream comes from no freeze that lasts");
@@ -50,6 +49,14 @@ static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
 		return -1;
 	cr_fault("pages-file");
 	return pool_open(d->pages_fd, &d->pool, err);
+}
+
+static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
+{
+	if (prepare(st, ctx, err) < 0)
+		return -1;
+	warm_up(ctx, (pid_t)cr_stage_header(st)->root_pid);
+	return 0;
 }
 
 static int add_target(struct dump *d, pid_t pid, struct cr_err *err)

@@ -35,7 +35,9 @@ struct dump {
 	struct target *targets;
 	size_t n_targets;
 	size_t next_target;	/* agents come in the order of the tasks */
+	bool rehearsal;		/* nothing is frozen yet, and nothing is said; see warm.h */
 	uint64_t n_mappings;
+	uint64_t n_spaces;	/* address spaces so far */
 	uint64_t n_pages;	/* without dir: that there are */
 };
 

@@ -75,22 +75,27 @@ int files_new(struct files **out, struct cr_err *err)
 	return shmem_device(&(*out)->shm_dev, err);
 }
 
+static void free_entry(struct entry *e)
+{
+	cr_fileref_release(&e->m.ref);
+	free(e->m.kind);
+	free(e->name);
+	free(e);
+}
+
 void files_free(struct files *fs)
 {
 	struct entry *e, *next;
 
-	for (int i = 0; fs && i < HEADS; i++)
+	if (!fs)
+		return;
+	for (int i = 0; i < HEADS; i++)
 		for (e = fs->heads[i]; e; e = next) {
 			next = e->next;
-			cr_fileref_release(&e->m.ref);
-			free(e->m.kind);
-			free(e->name);
-			free(e);
+			free_entry(e);
 		}
-	if (fs) {
-		free(fs->ghosts.list);
-		free(fs->shmems.list);
-	}
+	free(fs->ghosts.list);
+	free(fs->shmems.list);
 	free(fs);
 }
 
@@ -257,6 +262,21 @@ static int look(struct dump *d, int fd, const char *path, struct mapped *m, stru
 	return look_regular(d, fd, path, &sb, m, err);
 }
 
+/* 1: a rehearsal does not say what it is. */
+static int look_at(struct dump *d, int fd, const char *path, struct mapped *m, struct cr_err *err)
+{
+	struct stat sb;
+
+	if (!d->rehearsal)
+		return look(d, fd, path, m, err);
+	/* Only what has no record of its own, and is mostly still the same. */
+	if (fstat(fd, &sb) < 0 || !S_ISREG(sb.st_mode) || sb.st_nlink == 0 ||
+	    sb.st_dev == d->files->shm_dev || look(d, fd, path, m, err) < 0)
+		return 1;
+	m->rehearsed = true;
+	return m->nature == MAPPED_FILE ? 0 : 1;
+}
+
 static int open_link(pid_t pid, const char *link, char *path, size_t size, struct cr_err *err)
 {
 	char name[96];
@@ -299,27 +319,71 @@ static struct entry *add(struct files *fs, uint64_t dev, uint64_t ino, const cha
 	return e;
 }
 
+static void drop(struct files *fs, struct entry *e)
+{
+	struct entry **p = &fs->heads[(e->ino ^ e->dev) % HEADS];
+
+	while (*p != e)
+		p = &(*p)->next;
+	*p = e->next;
+	free_entry(e);
+}
+
+/* A file that was looked at before the freeze may have changed since. */
+static bool is_same(const Cr__FileRef *ref)
+{
+	struct stat sb;
+
+	return lstat(ref->path, &sb) == 0 && sb.st_dev == ref->dev && sb.st_ino == ref->ino &&
+	       sb.st_mode == ref->mode && (uint64_t)sb.st_size == ref->size &&
+	       (uint64_t)sb.st_mtim.tv_sec * 1000000000u + (uint64_t)sb.st_mtim.tv_nsec ==
+		       ref->mtime_ns;
+}
+
+static struct entry *find_same(struct dump *d, uint64_t dev, uint64_t ino, const char *name)
+{
+	struct entry *e = find(d->files, dev, ino, name);
+
+	if (!e || d->rehearsal || !e->m.rehearsed)
+		return e;
+	e->m.rehearsed = false;
+	if (is_same(&e->m.ref))
+		return e;
+	drop(d->files, e);
+	return NULL;
+}
+
+static int add_looked(struct dump *d, uint64_t dev, uint64_t ino, const char *name, int fd,
+		      const char *path, struct mapped **out, struct cr_err *err)
+{
+	struct entry *e = add(d->files, dev, ino, name, err);
+	int ret = e ? look_at(d, fd, path, &e->m, err) : -1;
+
+	if (ret > 0)
+		drop(d->files, e);
+	else if (ret == 0)
+		*out = &e->m;
+	return ret < 0 ? -1 : 0;
+}
+
 int files_of_map(struct dump *d, pid_t pid, const struct cr_maps *maps, const struct cr_map *m,
 		 struct mapped **out, struct cr_err *err)
 {
 	const char *name = cr_map_name(maps, m);
 	const uint64_t dev = makedev(m->dev_major, m->dev_minor);
-	struct entry *e = find(d->files, dev, m->ino, name);
+	struct entry *e = find_same(d, dev, m->ino, name);
 	char path[2 * PATH_MAX], link[64];
 	cr_auto_fd int fd = -1;
 
-	if (!e) {
-		snprintf(link, sizeof(link), "map_files/%llx-%llx", (unsigned long long)m->start,
-			 (unsigned long long)m->end);
-		fd = open_link(pid, link, path, sizeof(path), err);
-		if (fd < 0)
-			return -1;
-		e = add(d->files, dev, m->ino, name, err);
-		if (!e || look(d, fd, path, &e->m, err) < 0)
-			return -1;
-	}
-	*out = &e->m;
-	return 0;
+	*out = e ? &e->m : NULL;
+	if (e)
+		return 0;
+	snprintf(link, sizeof(link), "map_files/%llx-%llx", (unsigned long long)m->start,
+		 (unsigned long long)m->end);
+	fd = open_link(pid, link, path, sizeof(path), err);
+	if (fd < 0)
+		return -1;
+	return add_looked(d, dev, m->ino, name, fd, path, out, err);
 }
 
 int files_of_exe(struct dump *d, pid_t pid, struct mapped **out, struct cr_err *err)
@@ -333,12 +397,7 @@ int files_of_exe(struct dump *d, pid_t pid, struct mapped **out, struct cr_err *
 		return -1;
 	if (fstat(fd, &sb) < 0)
 		return cr_err_sys(err, "unable to look at %s", path);
-	e = find(d->files, sb.st_dev, sb.st_ino, path);
-	if (!e) {
-		e = add(d->files, sb.st_dev, sb.st_ino, path, err);
-		if (!e || look(d, fd, path, &e->m, err) < 0)
-			return -1;
-	}
-	*out = &e->m;
-	return 0;
+	e = find_same(d, sb.st_dev, sb.st_ino, path);
+	*out = e ? &e->m : NULL;
+	return e ? 0 : add_looked(d, sb.st_dev, sb.st_ino, path, fd, path, out, err);
 }

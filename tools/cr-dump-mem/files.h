@@ -21,15 +21,17 @@ struct mapped {
 	uint32_t shmem;
 	char *kind;
 	const char *remedy;
-	/* Of the process that is dumped now: 1 + index in Mm.files, see mm.c. */
-	pid_t pid;
+	bool rehearsed;		/* seen before the freeze: is it still that? */
+	/* Of the last address space that has it: 1 + index in Mm.files. */
+	uint64_t serial;
 	uint32_t index;
 };
 
 int files_new(struct files **out, struct cr_err *err) CR_MUST;
 void files_free(struct files *fs);
 
-/* The file of mapping @m of a process; belongs to d->files. */
+/* The file of mapping @m of a process; belongs to d->files.  *out is NULL when
+ * a rehearsal cannot tell. */
 int files_of_map(struct dump *d, pid_t pid, const struct cr_maps *maps, const struct cr_map *m,
 		 struct mapped **out, struct cr_err *err) CR_MUST;
 

@@ -40,7 +40,7 @@ static int file_index(struct work *w, struct mapped *f, uint32_t *index, struct 
 {
 	Cr__FileRef **grown;
 
-	if (f->pid != w->t->pid) {
+	if (f->serial != w->d->n_spaces) {
 	/* Room is made in powers of two. */
 		if (!(w->mm.n_files & (w->mm.n_files - 1))) {
 			grown = realloc(w->mm.files, (w->mm.n_files * 2 + 1) * sizeof(*grown));
@@ -49,7 +49,7 @@ static int file_index(struct work *w, struct mapped *f, uint32_t *index, struct 
 			w->mm.files = grown;
 		}
 		w->mm.files[w->mm.n_files++] = &f->ref;
-		f->pid = w->t->pid;
+		f->serial = w->d->n_spaces;
 		f->index = (uint32_t)w->mm.n_files;
 	}
 	*index = f->index;
@@ -63,6 +63,8 @@ static int fill_file(struct work *w, const struct cr_map *m, Cr__Vma *v, struct 
 
 	if (files_of_map(w->d, w->t->pid, &w->maps, m, &f, err) < 0)
 		return cr_err_wrap(err, "vma %" PRIx64, m->start);
+	if (!f)
+		return 1;
 	switch (f->nature) {
 	case MAPPED_ZERO:
 		/* A private mapping of it is anonymous memory to the kernel. */
@@ -260,10 +262,14 @@ static int fill_exe(struct work *w, struct cr_err *err)
 
 	if (files_of_exe(w->d, w->t->pid, &exe, err) < 0)
 		return -1;
+	if (!exe)
+		return 0;
 	w->mm.exe = &exe->ref;
 	if (exe->nature == MAPPED_FILE)
 		return 0;
 	w->mm.exe = NULL;
+	if (w->d->rehearsal)
+		return 0;
 	return cr_stage_refuse(w->d->st, w->t->pid, "exe",
 			       exe->nature == MAPPED_REFUSED ? exe->kind : "a program in a memfd",
 			       exe->nature == MAPPED_REFUSED ? exe->remedy : "run it from a file",
@@ -282,8 +288,11 @@ static int build(struct work *w, struct cr_err *err)
 	w->mm.pid = (uint32_t)w->t->pid;
 	w->mm.auxv.data = (uint8_t *)auxv;
 	w->mm.auxv.len = auxv_len;
-	if (classify_check_vdso(w->d, w->t->pid, &w->mm, err) < 0 ||
-	    cr_stage_put(w->d->st, CR_KIND_MM, &w->mm, err) < 0)
+	if (classify_check_vdso(w->d, w->t->pid, &w->mm, err) < 0)
+		return -1;
+	if (w->d->rehearsal)
+		return 0;
+	if (cr_stage_put(w->d->st, CR_KIND_MM, &w->mm, err) < 0)
 		return -1;
 	cr_fault("mm");
 	return 0;
@@ -292,9 +301,12 @@ static int build(struct work *w, struct cr_err *err)
 int mm_dump(struct dump *d, const struct target *t, struct cr_err *err)
 {
 	struct work w = { .d = d, .t = t, .mm = CR__MM__INIT };
-	int ret = build(&w, err);
+	int ret;
 
-	if (ret == 0)
+	d->n_spaces++;
+	ret = build(&w, err);
+
+	if (ret == 0 && !d->rehearsal)
 		ret = pages_add(d, cr_steal_ptr(&w.batch), err);
 	batch_free(w.batch);
 	free(w.runs.list);

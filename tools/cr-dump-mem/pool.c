@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,12 +21,15 @@
 #define UNIT (4u << 20)
 #define MAX_THREADS 4
 #define HERE (2u << 20)		/* so much is copied at once, by the thread that adds */
+#define OWN_BUF (64u << 10)	/* every page of it is paid for before the freeze */
+#define SLACK (256u << 10)	/* more than was counted */
 #define TICK_NS 200000000	/* between two looks at the progress */
 #define TMPFS_MAGIC 0x01021994	/* <linux/magic.h> */
 
 struct pool {
 	int fd;
 	bool on_disk;
+	bool reserved;
 	uint64_t end;		/* of what is laid out in the file */
 	struct copier own;	/* of the thread that adds */
 	uint64_t here;		/* bytes that it copied */
@@ -168,7 +172,7 @@ static void *work(void *arg)
 	struct cr_err err = { 0 };
 	struct batch *b;
 	struct unit *u;
-	bool bad = copier_init(&c, p->fd, &err) < 0;
+	bool bad = copier_init(&c, p->fd, COPY_BUF, &err) < 0;
 
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop && !bad) {
@@ -179,6 +183,7 @@ static void *work(void *arg)
 			continue;
 		}
 		p->busy++;
+		c.punch = p->reserved;
 		pthread_mutex_unlock(&p->lock);
 		bad = run_unit(p, &c, b, u, &err) < 0;
 		pthread_mutex_lock(&p->lock);
@@ -225,7 +230,7 @@ int pool_open(int fd, struct pool **out, struct cr_err *err)
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->work, NULL);
 	pthread_cond_init(&p->idle, NULL);
-	if (copier_init(&p->own, fd, err) < 0)
+	if (copier_init(&p->own, fd, OWN_BUF, err) < 0)
 		return -1;
 	while (p->n_threads < want) {
 		errno = pthread_create(&p->threads[p->n_threads], NULL, work, p);
@@ -254,6 +259,22 @@ void pool_free(struct pool *p)
 	}
 	copier_release(&p->own);
 	free(p);
+}
+
+/*
+ * tmpfs takes its pages when they are first written, which is half of the work
+ * of writing them.  What turns out to be too much goes back in pool_wait().
+ */
+void pool_reserve(struct pool *p, uint64_t bytes)
+{
+	struct statfs sf;
+
+	bytes += SLACK;
+	if (p->on_disk || fstatfs(p->fd, &sf) < 0 || sf.f_blocks == 0 ||
+	    bytes / 2 > sf.f_bavail * (uint64_t)sf.f_bsize / 4)
+		return;
+	p->reserved = fallocate(p->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) == 0;
+	p->own.punch = p->reserved;
 }
 
 /* A small process is done before a thread has woken up. */
@@ -330,6 +351,15 @@ static void wait_tick(struct pool *p)
 	pthread_cond_timedwait(&p->idle, &p->lock, &ts);
 }
 
+static int give_back(struct pool *p, struct cr_err *err)
+{
+	struct stat sb;
+
+	if (fstat(p->fd, &sb) < 0 || ftruncate(p->fd, sb.st_size) < 0)
+		return cr_err_sys(err, "unable to trim the pages file");
+	return 0;
+}
+
 int pool_wait(struct pool *p, struct cr_err *err)
 {
 	struct cr_progress progress;
@@ -346,7 +376,9 @@ int pool_wait(struct pool *p, struct cr_err *err)
 		*err = p->err;
 	pthread_mutex_unlock(&p->lock);
 	cr_progress_end(&progress);
-	return p->failed ? -1 : 0;
+	if (p->failed)
+		return -1;
+	return p->reserved ? give_back(p, err) : 0;
 }
 
 struct batch *pool_batches(const struct pool *p)
