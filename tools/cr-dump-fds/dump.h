@@ -68,6 +68,7 @@ struct options {
 	uint64_t ghost_limit;
 	bool embed;		/* carry a copy of every open file */
 	bool file_locks;
+	struct cr_opt_list external;
 };
 
 struct file_kind {

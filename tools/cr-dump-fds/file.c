@@ -10,6 +10,7 @@
 
 #include "clean.h"
 #include "dump.h"
+#include "external.h"
 #include "owner.h"
 #include "proc.h"
 
@@ -115,12 +116,16 @@ static int add_file(struct dump *d, struct file *f, struct cr_err *err)
 static int dump_own(struct dump *d, struct file *f, struct cr_err *err)
 {
 	unsigned int i = 0;
+	const char *key;
 
 	if (f->target[0] == '/') {
 		if (fstat(f->own, &f->sb) < 0)
 			return cr_err_sys(err, "fstat");
 		f->has_stat = true;
 	}
+	key = external_key(d, f);
+	if (key)
+		return external_dump(d, f, key, err);
 	if (!(f->flags & O_PATH) && owner_look(d, f, f->own, err) < 0)
 		return -1;
 	while (!file_kinds[i]->match(f))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Pipes: each end is a record of its own, the bytes come when all are seen. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "clean.h"
@@ -80,7 +81,7 @@ static int finish_pipe(struct dump *d, const struct pipe_state *p, struct cr_err
 	struct file *f = p->reader ? p->reader : p->writer;
 	cr_auto_fd int fd = file_get(f, err);
 	enum pipe_end end;
-	char what[128];
+	char what[128], remedy[128];
 
 	if (fd < 0)
 		return -1;
@@ -90,7 +91,9 @@ static int finish_pipe(struct dump *d, const struct pipe_state *p, struct cr_err
 	if (file_stat(f, err) < 0)
 		return -1;
 	pipe_state_outside(d, f, what, sizeof(what));
-	return file_refuse(d, f, "pipe", what, "use --external, or connect it to a file", err);
+	snprintf(remedy, sizeof(remedy), "use --external '%.60s', or connect it to a file",
+		 f->target);
+	return file_refuse(d, f, "pipe", what, remedy, err);
 }
 
 static int finish(struct dump *d, struct cr_err *err)

@@ -24,6 +24,7 @@
 #include "finish.h"
 #include "ghost.h"
 #include "image.h"
+#include "inherit.h"
 #include "make-family.h"
 #include "mem.h"
 #include "msg.h"
@@ -51,6 +52,8 @@ static const struct cr_opt options[] = {
 	  &r.opts.root },
 	{ 0, "map-path", CR_OPT_LIST, "OLD=NEW", "what was below OLD is below NEW now",
 	  &r.opts.map_paths },
+	{ 0, "inherit-fd", CR_OPT_LIST, "fd[N]:KEY", "descriptor N stands for what KEY names",
+	  &r.opts.inherit_fds },
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };
 
@@ -141,7 +144,10 @@ static int prepare(struct cr_err *err)
 	if (r.dirfd < 0 || image_load(r.dirfd, r.opts.dir, &r.img, err) < 0 ||
 	    paths_map(&r, err) < 0 || mem_own_maps(&r, err) < 0 || check_all(&r, err) < 0)
 		return -1;
-	return make_room(err) < 0 || open_bulk(err) < 0 || share_memory(err) < 0 ? -1 : 0;
+	return make_room(err) < 0 || inherit_keep(&r, err) < 0 || open_bulk(err) < 0 ||
+			       share_memory(err) < 0 ?
+		       -1 :
+		       0;
 }
 
 /* Until every thread has parked, and its pages have proved to be right. */
@@ -245,6 +251,7 @@ int main(int argc, char **argv)
 		cr_opt_usage("--root: '%s' is no absolute path", r.opts.root);
 	if (r.opts.changed_files && strcmp(r.opts.changed_files, "accept") != 0)
 		cr_opt_usage("--changed-files: '%s' is not accept", r.opts.changed_files);
+	inherit_parse(&r);
 	if (restore(&root, &err) < 0) {
 		ret = cr_err_report(&err);
 	} else if (write_pidfile(root, &err) < 0) {

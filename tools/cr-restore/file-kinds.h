@@ -7,6 +7,7 @@
 
 extern const struct file_ops epoll_ops;
 extern const struct file_ops eventfd_ops;
+extern const struct file_ops external_ops;
 extern const struct file_ops fifo_ops;
 extern const struct file_ops memfd_ops;
 extern const struct file_ops pidfd_ops;

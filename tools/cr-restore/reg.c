@@ -5,6 +5,7 @@
 
 #include "file-kinds.h"
 #include "fileref.h"
+#include "inherit.h"
 #include "ref.h"
 #include "restore.h"
 
@@ -16,6 +17,8 @@ static int reg_check(struct restore *r, const void *msg, struct cr_err *err)
 {
 	const Cr__Reg *m = msg;
 
+	if (m->ref && inherit_find(r, m->ref->path) >= 0)
+		return 0;
 	return ref_check(r, 0, m->ref,
 			 m->open_flags & O_APPEND ? CR_FILEREF_GROWN : CR_FILEREF_EXACT, err);
 }
@@ -25,6 +28,8 @@ static int reg_open(struct restore *r, const void *msg, struct cr_err *err)
 	const Cr__Reg *m = msg;
 	int flags = (int)(m->open_flags & ~ONCE) | O_NOCTTY, fd;
 
+	if (inherit_find(r, m->ref->path) >= 0)
+		return inherit_open(inherit_find(r, m->ref->path), m->open_flags, err);
 	/* Made by then. */
 	if ((flags & O_TMPFILE) == O_TMPFILE)
 		flags &= ~O_TMPFILE;

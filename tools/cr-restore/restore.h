@@ -38,6 +38,11 @@ struct object_fd { /* a Shmem, or a pipe both of whose ends are ours */
 	int fd[2];
 };
 
+struct inherited { /* --inherit-fd fd[N]:KEY */
+	int fd;
+	const char *key;
+};
+
 struct own_map { /* our own [vdso], [vvar], ... before anything moves */
 	uint64_t start, end;
 	char name[24];
@@ -50,6 +55,7 @@ struct options {
 	const char *stats;
 	const char *changed_files;
 	const char *root;
+	struct cr_opt_list inherit_fds;
 	struct cr_opt_list map_paths;
 	bool detached;
 	bool shell_job;
@@ -75,6 +81,7 @@ struct restore {
 	unsigned int n_shmems;
 	struct object_fd *ttys; /* every description of a terminal, by its id */
 	unsigned int n_ttys;
+	struct inherited *inherited;
 	struct object_fd *pipes;
 	unsigned int n_pipes;
 	struct object_fd *ghosts;
