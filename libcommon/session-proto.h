@@ -21,6 +21,7 @@ enum cr_session_request {
 	CR_SESSION_RUN_EACH,	/* the data is that of all threads */
 	CR_SESSION_RELEASE,
 	CR_SESSION_COMMIT,
+	CR_SESSION_LATE_SIGNALS,	/* the data: struct cr_late_signal, .done of them */
 };
 
 struct cr_session_msg {
@@ -33,10 +34,14 @@ struct cr_session_msg {
 	uint32_t done;
 	uint32_t class;		/* of a reply: enum cr_class, 0 is success */
 	int32_t errnum;
-	uint32_t pad;
+	uint32_t skip;		/* LATE_SIGNALS: that many are known already */
 	struct cr_agent_info agent;
 	struct cr_freeze_times times;
 };
+
+/* One LATE_SIGNALS request; see cr_session_late_signals(). */
+int cr_session_peek(struct cr_session *s, pid_t pid, uint32_t skip, void *data, size_t data_len,
+		    uint32_t *got, struct cr_err *err) CR_MUST;
 
 #define CR_SESSION_MSG_MAX                                                                        \
 	(sizeof(struct cr_session_msg) + CR_SESSION_OPS_MAX * sizeof(struct cr_op) + \

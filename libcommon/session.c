@@ -155,6 +155,25 @@ int cr_session_run(struct cr_session *s, pid_t pid, struct cr_op *ops, uint32_t 
 	return 0;
 }
 
+int cr_session_peek(struct cr_session *s, pid_t pid, uint32_t skip, void *data, size_t data_len,
+		    uint32_t *got, struct cr_err *err)
+{
+	struct cr_session_msg m = {
+		.request = CR_SESSION_LATE_SIGNALS,
+		.pid = pid,
+		.skip = skip,
+		.data_len = (uint32_t)data_len,
+	};
+	const struct body b = { .data = data };
+
+	memset(data, 0, data_len);
+	if (call(s, &m, &b, err) < 0)
+		return -1;
+	memcpy(data, s->buf + sizeof(m), data_len);
+	*got = m.done;
+	return 0;
+}
+
 static int run_some(struct cr_session *s, pid_t pid, uint32_t n_tids, const struct body *b,
 		    uint32_t count, void *data, size_t data_len, struct cr_err *err)
 {

@@ -45,6 +45,7 @@ struct cr_tracee {
 	struct user_regs_struct regs;
 	uint64_t sigmask;
 	struct __ptrace_rseq_configuration rseq;	/* all zero: none */
+	uint32_t signals_known;	/* entries of its queue that its owner has read */
 };
 
 /* 0 seized; 1 the thread is a zombie or gone; -1 error. */

@@ -31,6 +31,7 @@ struct cr_process {
 	struct cr_tracee *threads;	/* leader first when it lives */
 	unsigned int n_threads;
 	struct cr_agent *agent;	/* see inject.h */
+	uint32_t signals_known;	/* entries of its queue that its owner has read */
 };
 
 struct cr_tree {

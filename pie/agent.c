@@ -136,6 +136,8 @@ static int run(struct cr_vector *v)
 		struct cr_op *op = &v->ops[v->done];
 
 		op->result = run_op(v, op);
+		if (op->result_at)
+			*(int64_t *)(v->data + op->result_at - 1) = op->result;
 		if (!as_expected(op)) {
 			v->failed = 1;
 			return -1;

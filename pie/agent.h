@@ -54,7 +54,7 @@ struct cr_op {
 	uint8_t label;		/* for the owner's messages */
 	int32_t nr;		/* of the system call */
 	uint32_t in_data;	/* bit i: arg[i] is an offset in the vector's data */
-	uint32_t pad;
+	uint32_t result_at;	/* 1 + offset in the data where the result goes too, 0: nowhere */
 	int64_t arg[6];
 	int64_t want;
 	int64_t result;

@@ -19,12 +19,15 @@
 #include "clean.h"
 #include "creds.h"
 #include "cpu-features.h"
+#include "dispatch.h"
 #include "parse.h"
 #include "proc.h"
+#include "properties.h"
+#include "scheduling.h"
 #include "schemas.h"
+#include "signals.h"
 #include "vdso.h"
 
-#define SIGNALS_AT_ONCE 32
 #define XSTATE_MAX 16384
 
 static uint64_t clock_ns(clockid_t clock)
@@ -82,65 +85,6 @@ int records_header(struct cr_writer *w, const char *session, pid_t root, bool sh
 static int not_understood(pid_t pid, const char *what, struct cr_err *err)
 {
 	return cr_err_set(err, CR_SYSTEM, "/proc/%d/%s: not understood", (int)pid, what);
-}
-
-struct signals {
-	ProtobufCBinaryData *list;
-	size_t count;
-};
-
-static void free_signals(struct signals *s)
-{
-	for (size_t i = 0; i < s->count; i++)
-		free(s->list[i].data);
-	free(s->list);
-}
-
-static int add_signal(struct signals *s, const siginfo_t *info, struct cr_err *err)
-{
-	ProtobufCBinaryData *grown = realloc(s->list, (s->count + 1) * sizeof(*grown));
-	uint8_t *copy = malloc(sizeof(*info));
-
-	if (grown)
-		s->list = grown;
-	if (!grown || !copy) {
-		free(copy);
-		return cr_err_sys(err, "out of memory");
-	}
-	memcpy(copy, info, sizeof(*info));
-	s->list[s->count].data = copy;
-	s->list[s->count++].len = sizeof(*info);
-	return 0;
-}
-
-/* The queue of a thread, or with @shared of its process. */
-static int peek_signals(pid_t tid, bool shared, struct signals *s, struct cr_err *err)
-{
-	struct __ptrace_peeksiginfo_args args = {
-		.flags = shared ? PTRACE_PEEKSIGINFO_SHARED : 0,
-		.nr = SIGNALS_AT_ONCE,
-	};
-	siginfo_t infos[SIGNALS_AT_ONCE];
-	long n;
-
-	do {
-		n = syscall(SYS_ptrace, (long)PTRACE_PEEKSIGINFO, (long)tid, &args, infos);
-		if (n < 0)
-			return cr_err_sys(err, "thread %d: PTRACE_PEEKSIGINFO", (int)tid);
-		for (long i = 0; i < n; i++)
-			if (add_signal(s, &infos[i], err) < 0)
-				return -1;
-		args.off += (uint64_t)n;
-	} while (n == SIGNALS_AT_ONCE);
-	return 0;
-}
-
-static bool pending(const char *status, const char *name)
-{
-	const char *p = cr_proc_field(status, name);
-	uint64_t set = 0;
-
-	return p && sscanf(p, "%" SCNx64, &set) == 1 && set;
 }
 
 static int parse_limits(pid_t pid, Cr__Rlimit *lims, struct cr_err *err)
@@ -220,11 +164,13 @@ static int fill_live(const struct cr_process *p, const char *status, Cr__Task *m
 	if (read_number(p->pid, "oom_score_adj", 10, &v, err) < 0)
 		return -1;
 	m->oom_score_adj = (int32_t)v;
+	if (properties_fill(p->pid, m, err) < 0)
+		return -1;
 	return parse_limits(p->pid, lims, err);
 }
 
-static int put_task(struct cr_writer *w, const struct cr_process *p, const struct kin *kin,
-		    const char *status, struct cr_err *err)
+static int put_task(struct cr_writer *w, struct cr_process *p, const struct kin *kin,
+		    const char *status, uint64_t frozen_ns, struct cr_err *err)
 {
 	Cr__Task m = CR__TASK__INIT;
 	struct signals sigs = { 0 };
@@ -235,6 +181,7 @@ static int put_task(struct cr_writer *w, const struct cr_process *p, const struc
 	if (!tids)
 		return cr_err_sys(err, "out of memory");
 	fill_stat(p, kin, &m);
+	m.frozen_ns = frozen_ns;
 	if (fill_live(p, status, &m, lims, err) < 0)
 		return -1;
 	for (int i = 0; i < RLIM_NLIMITS; i++)
@@ -245,14 +192,16 @@ static int put_task(struct cr_writer *w, const struct cr_process *p, const struc
 		tids[k] = (uint32_t)p->threads[k].tid;
 	m.n_tids = p->n_threads;
 	m.tids = tids;
-	if (pending(status, "ShdPnd") && peek_signals(p->pid, true, &sigs, err) < 0) {
-		free_signals(&sigs);
+	if (signals_pending(status, "ShdPnd") &&
+	    signals_peek(&p->threads[0], true, 0, &sigs, err) < 0) {
+		signals_free(&sigs);
 		return -1;
 	}
+	p->signals_known = (uint32_t)sigs.count;
 	m.shared_signals = sigs.list;
 	m.n_shared_signals = sigs.count;
 	ret = cr_writer_put(w, CR_KIND_TASK, &m, err);
-	free_signals(&sigs);
+	signals_free(&sigs);
 	return ret;
 }
 
@@ -285,11 +234,12 @@ static int fill_thread(const struct cr_tracee *t, Cr__Thread *m, struct cr_err *
 	return 0;
 }
 
-static int put_thread(struct cr_writer *w, const struct cr_tracee *t, const char *status,
+static int put_thread(struct cr_writer *w, struct cr_tracee *t, const char *status,
 		      const struct sleepers *sl, uint64_t frozen_ns, struct cr_err *err)
 {
 	Cr__Thread m = CR__THREAD__INIT;
 	Cr__Creds creds = CR__CREDS__INIT;
+	Cr__UserDispatch dispatch;
 	struct user_regs_struct regs = t->regs;
 	uint8_t xstate[XSTATE_MAX];
 	struct signals sigs = { 0 };
@@ -312,15 +262,19 @@ static int put_thread(struct cr_writer *w, const struct cr_tracee *t, const char
 	m.xstate.data = xstate;
 	m.creds = &creds;
 	if (fill_thread(t, &m, err) < 0 || get_xstate(t->tid, xstate, &m.xstate.len, err) < 0 ||
-	    cr_creds_parse(t->tid, status, &creds, err) < 0)
+	    cr_creds_parse(t->tid, status, &creds, err) < 0 ||
+	    scheduling_fill(t->tid, status, &m, err) < 0 ||
+	    dispatch_fill(t->tid, &m, &dispatch, err) < 0)
 		goto out;
-	if (pending(status, "SigPnd") && peek_signals(t->tid, false, &sigs, err) < 0)
+	if (signals_pending(status, "SigPnd") && signals_peek(t, false, 0, &sigs, err) < 0)
 		goto out;
+	t->signals_known = (uint32_t)sigs.count;
 	m.signals = sigs.list;
 	m.n_signals = sigs.count;
 	ret = cr_writer_put(w, CR_KIND_THREAD, &m, err);
 out:
-	free_signals(&sigs);
+	signals_free(&sigs);
+	scheduling_release(&m);
 	cr_creds_release(&creds);
 	return ret;
 }
@@ -343,24 +297,24 @@ static int put_zombie(struct cr_writer *w, const struct cr_process *p, const str
 	return ret;
 }
 
-static int put_process(struct cr_writer *w, const struct cr_process *p, const struct kin *kin,
-		       const struct sleepers *sl, uint64_t frozen_ns, struct cr_err *err)
+static int put_process(struct cr_writer *w, const struct cr_tree *tree, struct cr_process *p,
+		       const struct kin *kin, const struct sleepers *sl, struct cr_err *err)
 {
 	char name[64];
 
 	if (p->zombie)
 		return put_zombie(w, p, kin, err);
 	for (unsigned int k = 0; k < p->n_threads; k++) {
-		const struct cr_tracee *t = &p->threads[k];
+		struct cr_tracee *t = &p->threads[k];
 		cr_auto_free char *status = NULL;
 
 		snprintf(name, sizeof(name), "task/%d/status", (int)t->tid);
 		if (cr_proc_read(p->pid, name, &status, NULL, err) < 0)
 			return -1;
 		/* Its first thread knows what is the process's. */
-		if (k == 0 && put_task(w, p, kin, status, err) < 0)
+		if (k == 0 && put_task(w, p, kin, status, tree->frozen_ns, err) < 0)
 			return -1;
-		if (put_thread(w, t, status, sl, frozen_ns, err) < 0)
+		if (put_thread(w, t, status, sl, tree->began_ns, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -370,7 +324,7 @@ int records_tree(struct cr_writer *w, const struct cr_tree *tree, const struct k
 		 const struct sleepers *sl, struct cr_err *err)
 {
 	for (unsigned int i = 0; i < tree->count; i++)
-		if (put_process(w, tree->procs[i], &kin[i], sl, tree->began_ns, err) < 0)
+		if (put_process(w, tree, tree->procs[i], &kin[i], sl, err) < 0)
 			return cr_err_wrap(err, "pid %d", (int)tree->procs[i]->pid);
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include "clean.h"
 #include "fault.h"
 #include "inject.h"
+#include "late.h"
 #include "session-proto.h"
 
 #define MAX_CLIENTS 32
@@ -174,6 +175,21 @@ static int do_run_each(struct server *s, struct cr_session_msg *m, struct cr_err
 				 m->data_len / m->n_tids, err);
 }
 
+static int do_late_signals(struct server *s, struct cr_session_msg *m, struct cr_err *err)
+{
+	struct cr_late_signal *out = (struct cr_late_signal *)(m + 1);
+	size_t count = m->data_len / sizeof(*out);
+
+	if (m->count || m->n_tids)
+		return cr_err_set(err, CR_BAD_INPUT, "a request that the session does not know");
+	if (!s->tree || s->ended)
+		return cr_err_set(err, CR_REFUSED, "nothing is frozen here");
+	if (late_signals(s->tree, m->pid, m->skip, out, &count, err) < 0)
+		return -1;
+	m->done = (uint32_t)count;
+	return 0;
+}
+
 /* The end of the tree: with a commit, or before it when that is harmless. */
 static int do_end(struct server *s, struct cr_session_msg *m, struct cr_err *err)
 {
@@ -209,6 +225,8 @@ static int dispatch(struct server *s, struct cr_session_msg *m, size_t len, stru
 		return do_run(s, m, err);
 	case CR_SESSION_RUN_EACH:
 		return do_run_each(s, m, err);
+	case CR_SESSION_LATE_SIGNALS:
+		return do_late_signals(s, m, err);
 	case CR_SESSION_COMMIT:
 	case CR_SESSION_RELEASE:
 		return do_end(s, m, err);

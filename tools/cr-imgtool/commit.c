@@ -13,6 +13,7 @@
 #include "fault.h"
 #include "image.h"
 #include "imgtool.h"
+#include "late.h"
 #include "msg.h"
 #include "opt.h"
 #include "stage.h"
@@ -120,7 +121,8 @@ static int on_finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 				  c->refusals, c->refusals == 1 ? " is" : "s are");
 	if (cr_stage_header(st)->session[0]) {
 		session = cr_stage_session(st, err);
-		if (!session || cr_session_release(session, err) < 0)
+		if (!session || late_put(session, c->out, err) < 0 ||
+		    cr_session_release(session, err) < 0)
 			return -1;
 	}
 	if (cr_writer_end(c->out, err) < 0 || cr_image_commit(&c->manifest, &c->files, err) < 0)

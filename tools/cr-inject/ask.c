@@ -3,14 +3,12 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
+#include <asm/prctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
-#include "clean.h"
-#include "proc.h"
 #include "syscalls.h"
 
 #define SIGSET_BYTES 8
@@ -19,10 +17,9 @@
 #ifndef PR_GET_MDWE
 #define PR_GET_MDWE 66			/* 6.3 */
 #endif
+#define PR_GET_MEMORY_MERGE_NR 68	/* 6.4 */
 #define MEMBARRIER_GET_REGISTRATIONS (1 << 9)	/* 6.3 */
-
-/* Indices of struct ask.at */
-enum { AT_BRK, AT_DUMPABLE, AT_SECUREBITS, AT_THP, AT_MDWE, AT_MEMBARRIER };
+#define ARCH_GET_XCOMP_PERM_NR 0x1022	/* 5.16 */
 
 static struct cr_op *add(struct ask *a, enum cr_op_expect expect, long nr, uint64_t a0)
 {
@@ -48,20 +45,42 @@ static struct cr_op *add_to(struct ask *a, long nr, uint64_t a0, unsigned int ar
 }
 
 /* One whose answer is its result. */
-static void add_at(struct ask *a, unsigned int at, enum cr_op_expect expect, long nr, uint64_t a0)
+static struct cr_op *add_result(struct ask *a, long nr, uint64_t a0, size_t offset)
 {
-	a->at[at] = a->count;
-	add(a, expect, nr, a0);
+	struct cr_op *op = add(a, CR_EXPECT_ANY, nr, a0);
+
+	op->result_at = (uint32_t)offset + 1;
+	return op;
 }
+
+#define THREAD(field) offsetof(struct ask_thread_data, field)
+#define PROCESS(field) offsetof(struct ask_process_data, field)
 
 /* The data of a thread begins with the answers to these. */
 static void add_thread(struct ask *a)
 {
-	add_to(a, SYS_sigaltstack, 0, 1, offsetof(struct ask_thread_data, altstack));
-	add_to(a, SYS_prctl, PR_GET_TID_ADDRESS, 1,
-	       offsetof(struct ask_thread_data, clear_child_tid));
-	add_to(a, SYS_prctl, PR_GET_PDEATHSIG, 1,
-	       offsetof(struct ask_thread_data, parent_death_signal));
+	struct cr_op *op;
+
+	add_to(a, SYS_sigaltstack, 0, 1, THREAD(altstack));
+	add_to(a, SYS_prctl, PR_GET_TID_ADDRESS, 1, THREAD(clear_child_tid));
+	add_to(a, SYS_prctl, PR_GET_PDEATHSIG, 1, THREAD(parent_death_signal));
+	add_to(a, SYS_prctl, PR_GET_TSC, 1, THREAD(tsc));
+	op = add_to(a, SYS_get_mempolicy, 0, 0, THREAD(mempolicy));
+	op->expect = CR_EXPECT_ANY;	/* kernels without NUMA */
+	op->arg[1] = THREAD(nodes);
+	op->arg[2] = ASK_NODES + 1;	/* it subtracts one */
+	op->in_data = 3;
+	add_result(a, SYS_prctl, PR_GET_SECUREBITS, THREAD(securebits));
+	add_result(a, SYS_arch_prctl, ARCH_GET_CPUID, THREAD(cpuid));
+	add_result(a, SYS_prctl, PR_MCE_KILL_GET, THREAD(mce_kill));
+	add_result(a, SYS_prctl, PR_GET_IO_FLUSHER, THREAD(io_flusher));
+	add_result(a, SYS_prctl, PR_GET_TIMERSLACK, THREAD(timer_slack));
+	op = add_result(a, SYS_prctl, PR_GET_SPECULATION_CTRL, THREAD(spec_store_bypass));
+	op->arg[1] = PR_SPEC_STORE_BYPASS;
+	op = add_result(a, SYS_prctl, PR_GET_SPECULATION_CTRL, THREAD(spec_indirect_branch));
+	op->arg[1] = PR_SPEC_INDIRECT_BRANCH;
+	op = add_result(a, SYS_prctl, PR_GET_SPECULATION_CTRL, THREAD(spec_l1d_flush));
+	op->arg[1] = PR_SPEC_L1D_FLUSH;
 }
 
 void ask_build_thread(struct ask *a)
@@ -84,15 +103,16 @@ void ask_build_process(struct ask *a)
 	for (uint64_t which = ITIMER_REAL; which <= ITIMER_PROF; which++)
 		add_to(a, SYS_getitimer, which, 1,
 		       offsetof(struct ask_process_data, itimers) + which * 32);
-	add_to(a, SYS_prctl, PR_GET_CHILD_SUBREAPER, 1,
-	       offsetof(struct ask_process_data, child_subreaper));
-	add_at(a, AT_BRK, CR_EXPECT_OK, SYS_brk, 0);
-	add_at(a, AT_DUMPABLE, CR_EXPECT_OK, SYS_prctl, PR_GET_DUMPABLE);
-	add_at(a, AT_SECUREBITS, CR_EXPECT_OK, SYS_prctl, PR_GET_SECUREBITS);
-	add_at(a, AT_THP, CR_EXPECT_OK, SYS_prctl, PR_GET_THP_DISABLE);
-	/* Not in every kernel: an error means that it cannot be set either. */
-	add_at(a, AT_MDWE, CR_EXPECT_ANY, SYS_prctl, PR_GET_MDWE);
-	add_at(a, AT_MEMBARRIER, CR_EXPECT_ANY, SYS_membarrier, MEMBARRIER_GET_REGISTRATIONS);
+	add_to(a, SYS_rt_sigpending, 0, 0, PROCESS(pending))->arg[1] = SIGSET_BYTES;
+	add_to(a, SYS_prctl, PR_GET_CHILD_SUBREAPER, 1, PROCESS(child_subreaper));
+	add_to(a, SYS_arch_prctl, ARCH_GET_XCOMP_PERM_NR, 1, PROCESS(xstate_permitted))->expect =
+		CR_EXPECT_ANY;
+	add_result(a, SYS_brk, 0, PROCESS(brk));
+	add_result(a, SYS_prctl, PR_GET_DUMPABLE, PROCESS(dumpable));
+	add_result(a, SYS_prctl, PR_GET_THP_DISABLE, PROCESS(thp_disable));
+	add_result(a, SYS_prctl, PR_GET_MDWE, PROCESS(mdwe));
+	add_result(a, SYS_prctl, PR_GET_MEMORY_MERGE_NR, PROCESS(memory_merge));
+	add_result(a, SYS_membarrier, MEMBARRIER_GET_REGISTRATIONS, PROCESS(membarrier));
 }
 
 int ask_check(const struct ask *a, uint32_t done, pid_t pid, struct cr_err *err)
@@ -107,10 +127,8 @@ int ask_check(const struct ask *a, uint32_t done, pid_t pid, struct cr_err *err)
 			  name ? name : "a system call", strerror((int)-op->result));
 }
 
-static uint32_t positive(const struct ask *a, unsigned int at)
+static uint32_t positive(int64_t v)
 {
-	int64_t v = a->ops[a->at[at]].result;
-
 	return v > 0 ? (uint32_t)v : 0;
 }
 
@@ -136,43 +154,49 @@ static size_t fill_actions(const struct ask_process_data *d, Cr__SigAction *list
 	return n;
 }
 
-int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask *a,
-		   const struct ask_process_data *d, struct cr_err *err)
+int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data *d,
+		   const struct timers *t, struct cr_err *err)
 {
 	Cr__Inside m = CR__INSIDE__INIT;
 	Cr__SigAction actions[SIGNALS], *action_ptrs[SIGNALS];
-	Cr__ITimer timers[3], *timer_ptrs[3];
+	Cr__ITimer itimers[3], *itimer_ptrs[3];
 
 	for (int i = 0; i < 3; i++) {
-		cr__itimer__init(&timers[i]);
-		timers[i].interval_us = d->itimers[i][0] * 1000000 + d->itimers[i][1];
-		timers[i].value_us = d->itimers[i][2] * 1000000 + d->itimers[i][3];
-		timer_ptrs[i] = &timers[i];
+		timers_fill_itimer(t, i, d->itimers[i], &itimers[i]);
+		itimer_ptrs[i] = &itimers[i];
 	}
 	m.pid = (uint32_t)pid;
 	m.n_actions = fill_actions(d, actions, action_ptrs);
 	m.actions = action_ptrs;
-	m.brk = (uint64_t)a->ops[a->at[AT_BRK]].result;
-	m.dumpable = positive(a, AT_DUMPABLE);
-	m.securebits = positive(a, AT_SECUREBITS);
+	m.brk = (uint64_t)d->brk;
+	m.dumpable = positive(d->dumpable);
+	m.securebits = positive(d->thread.securebits);
 	m.child_subreaper = d->child_subreaper;
 	m.n_itimers = 3;
-	m.itimers = timer_ptrs;
-	m.thp_disable = positive(a, AT_THP);
-	m.mdwe = positive(a, AT_MDWE);
-	m.membarrier = positive(a, AT_MEMBARRIER);
+	m.itimers = itimer_ptrs;
+	m.thp_disable = positive(d->thp_disable);
+	m.mdwe = positive(d->mdwe);
+	m.membarrier = positive(d->membarrier);
+	m.memory_merge = positive(d->memory_merge);
+	m.xstate_permitted = d->xstate_permitted;
+	m.n_timers = t->count;
+	m.timers = t->list;
 	return cr_stage_put(st, CR_KIND_INSIDE, &m, err);
 }
 
-/* /proc/TID/timerslack_ns exists for every thread, though only processes are listed. */
-static int timer_slack(pid_t tid, uint64_t *ns, struct cr_err *err)
+static void fill_mempolicy(const struct ask_thread_data *d, Cr__ThreadInside *m, Cr__MemPolicy *p)
 {
-	cr_auto_free char *text = NULL;
+	size_t len = sizeof(d->nodes);
 
-	if (cr_proc_read(tid, "timerslack_ns", &text, NULL, err) < 0)
-		return -1;
-	*ns = strtoull(text, NULL, 10);
-	return 0;
+	if (!d->mempolicy)
+		return;
+	while (len && !d->nodes[len - 1])
+		len--;
+	cr__mem_policy__init(p);
+	p->mode = d->mempolicy;
+	p->nodes.data = (uint8_t *)d->nodes;
+	p->nodes.len = len;
+	m->mempolicy = p;
 }
 
 int ask_put_thread(struct cr_stage *st, pid_t pid, pid_t tid, const struct ask_thread_data *d,
@@ -180,6 +204,7 @@ int ask_put_thread(struct cr_stage *st, pid_t pid, pid_t tid, const struct ask_t
 {
 	Cr__ThreadInside m = CR__THREAD_INSIDE__INIT;
 	Cr__AltStack alt = CR__ALT_STACK__INIT;
+	Cr__MemPolicy policy;
 
 	alt.sp = d->altstack[0];
 	alt.ss_flags = (int32_t)d->altstack[1];
@@ -189,7 +214,15 @@ int ask_put_thread(struct cr_stage *st, pid_t pid, pid_t tid, const struct ask_t
 	m.altstack = &alt;
 	m.clear_child_tid = d->clear_child_tid;
 	m.parent_death_signal = d->parent_death_signal;
-	if (timer_slack(tid, &m.timer_slack_ns, err) < 0)
-		return -1;
+	m.timer_slack_ns = (uint64_t)d->timer_slack;
+	m.securebits = positive(d->securebits);
+	m.no_tsc = d->tsc == PR_TSC_SIGSEGV;
+	m.no_cpuid = d->cpuid == 0;
+	m.mce_kill = positive(d->mce_kill);
+	m.io_flusher = d->io_flusher > 0;
+	m.spec_store_bypass = positive(d->spec_store_bypass);
+	m.spec_indirect_branch = positive(d->spec_indirect_branch);
+	m.spec_l1d_flush = positive(d->spec_l1d_flush);
+	fill_mempolicy(d, &m, &policy);
 	return cr_stage_put(st, CR_KIND_THREAD_INSIDE, &m, err);
 }

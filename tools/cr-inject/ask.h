@@ -10,15 +10,29 @@
 #define ASK_H
 
 #include "stage.h"
+#include "timers.h"
 
 #define ASK_OPS_MAX 128
+#define ASK_NODES 1024	/* MAX_NUMNODES of the largest configuration */
 
-/* Where the answers that the kernel writes lie in a vector's data. */
+/* Where the answers lie in a vector's data.  Those of 64 bits and a sign are
+ * results of calls; an error means that the kernel has no such thing. */
 struct ask_thread_data {
 	uint64_t altstack[3];	/* stack_t */
 	uint64_t clear_child_tid;
 	uint32_t parent_death_signal;
+	uint32_t tsc;
+	uint32_t mempolicy;
 	uint32_t pad;
+	uint8_t nodes[ASK_NODES / 8];
+	int64_t securebits;
+	int64_t cpuid;
+	int64_t mce_kill;
+	int64_t io_flusher;
+	int64_t timer_slack;
+	int64_t spec_store_bypass;
+	int64_t spec_indirect_branch;
+	int64_t spec_l1d_flush;
 };
 
 struct ask_sigaction {
@@ -32,14 +46,21 @@ struct ask_process_data {
 	struct ask_thread_data thread;	/* of the thread that was asked: the leader */
 	struct ask_sigaction actions[64];	/* of signal SIG at SIG - 1 */
 	uint64_t itimers[3][4];	/* struct itimerval */
+	uint64_t pending;	/* signals */
 	uint32_t child_subreaper;
 	uint32_t pad;
+	uint64_t xstate_permitted;
+	int64_t brk;
+	int64_t dumpable;
+	int64_t thp_disable;
+	int64_t mdwe;
+	int64_t memory_merge;
+	int64_t membarrier;
 };
 
 struct ask {
 	struct cr_op ops[ASK_OPS_MAX];
 	uint32_t count;
-	uint32_t at[8];		/* of the operations whose result is the answer */
 };
 
 void ask_build_process(struct ask *a);
@@ -48,8 +69,8 @@ void ask_build_thread(struct ask *a);
 /* Did the vector run to its end?  Names the call that failed. */
 int ask_check(const struct ask *a, uint32_t done, pid_t pid, struct cr_err *err) CR_MUST;
 
-int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask *a,
-		   const struct ask_process_data *d, struct cr_err *err) CR_MUST;
+int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data *d,
+		   const struct timers *t, struct cr_err *err) CR_MUST;
 int ask_put_thread(struct cr_stage *st, pid_t pid, pid_t tid, const struct ask_thread_data *d,
 		   struct cr_err *err) CR_MUST;
 

@@ -8,34 +8,26 @@
 #include "clean.h"
 #include "fault.h"
 #include "stage.h"
+#include "timer-check.h"
 
 struct task {
 	pid_t pid;
 	uint32_t *tids;		/* leader first */
 	size_t n_tids;
+	uint64_t frozen_ns;
+	struct timer_signals timer_signals;
 };
 
 struct tasks {
 	struct task *list;
 	size_t count;
 	size_t room;
-	uint64_t threads;
 };
 
-/*
- * The session answers only after the freeze has written its End, and until
- * then it may wait for room in the pipe: so the work begins at End.
- */
-static int on_record(struct cr_stage *st, void *ctx, const struct cr_record *rec, const void *msg,
-		     struct cr_err *err)
+static int add_task(struct tasks *ts, const Cr__Task *m, struct cr_err *err)
 {
-	struct tasks *ts = ctx;
-	const Cr__Task *m = msg;
 	struct task *t;
 
-	(void)st;
-	if (rec->kind != CR_KIND_TASK || m->state == CR__TASK_STATE__ZOMBIE)
-		return 0;
 	if (ts->count == ts->room) {
 		size_t room = ts->room ? ts->room * 2 : 64;
 		struct task *grown = realloc(ts->list, room * sizeof(*grown));
@@ -46,15 +38,57 @@ static int on_record(struct cr_stage *st, void *ctx, const struct cr_record *rec
 		ts->room = room;
 	}
 	t = &ts->list[ts->count];
+	memset(t, 0, sizeof(*t));
 	t->tids = malloc((m->n_tids + 1) * sizeof(*t->tids));
 	if (!t->tids)
 		return cr_err_sys(err, "out of memory");
 	t->pid = (pid_t)m->pid;
 	t->n_tids = m->n_tids;
+	t->frozen_ns = m->frozen_ns;
 	if (m->n_tids)
 		memcpy(t->tids, m->tids, m->n_tids * sizeof(*t->tids));
 	ts->count++;
-	return 0;
+	return timers_note_signals(&t->timer_signals, m->shared_signals, m->n_shared_signals, err);
+}
+
+/* A Thread stands behind its Task. */
+static int note_thread(struct tasks *ts, const Cr__Thread *m, struct cr_err *err)
+{
+	struct task *t = ts->count ? &ts->list[ts->count - 1] : NULL;
+
+	if (!m->n_signals)
+		return 0;
+	if (!t || t->pid != (pid_t)m->pid)
+		return cr_err_set(err, CR_BAD_INPUT, "thread %u: its Task does not stand before it",
+				  m->tid);
+	return timers_note_signals(&t->timer_signals, m->signals, m->n_signals, err);
+}
+
+/*
+ * The session answers only after the freeze has written its End, and until
+ * then it may wait for room in the pipe: so the work begins at End.
+ */
+static int on_record(struct cr_stage *st, void *ctx, const struct cr_record *rec, const void *msg,
+		     struct cr_err *err)
+{
+	const Cr__Task *m = msg;
+
+	(void)st;
+	if (rec->kind == CR_KIND_THREAD)
+		return note_thread(ctx, msg, err);
+	if (rec->kind != CR_KIND_TASK || m->state == CR__TASK_STATE__ZOMBIE)
+		return 0;
+	return add_task(ctx, m, err);
+}
+
+static bool in_tree(const void *ctx, uint32_t pid)
+{
+	const struct tasks *ts = ctx;
+
+	for (size_t i = 0; i < ts->count; i++)
+		if (ts->list[i].pid == (pid_t)pid)
+			return true;
+	return false;
 }
 
 static int put_agent(struct cr_stage *st, pid_t pid, const struct cr_agent_info *info,
@@ -68,18 +102,34 @@ static int put_agent(struct cr_stage *st, pid_t pid, const struct cr_agent_info 
 	return cr_stage_put(st, CR_KIND_AGENT, &m, err);
 }
 
-static int ask_process(struct cr_stage *st, struct cr_session *s, const struct task *t,
-		       struct cr_err *err)
+static int put_process(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,
+		       const struct task *t, const struct ask_process_data *data,
+		       struct timers *timers, struct cr_err *err)
+{
+	if (timers_ask(s, t->pid, t->frozen_ns, &t->timer_signals, data->pending, timers, err) <
+		    0 ||
+	    timer_check(st, s, t->pid, t->tids, t->n_tids, in_tree, ts, timers, err) < 0 ||
+	    ask_put_inside(st, t->pid, data, timers, err) < 0)
+		return -1;
+	return ask_put_thread(st, t->pid, t->pid, &data->thread, err);
+}
+
+static int ask_process(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,
+		       const struct task *t, struct cr_err *err)
 {
 	struct ask_process_data data = { 0 };
+	struct timers timers = { 0 };
 	struct ask a;
 	uint32_t done;
+	int ret;
 
 	ask_build_process(&a);
 	if (cr_session_run(s, t->pid, a.ops, a.count, &data, sizeof(data), &done, err) < 0 ||
-	    ask_check(&a, done, t->pid, err) < 0 || ask_put_inside(st, t->pid, &a, &data, err) < 0)
+	    ask_check(&a, done, t->pid, err) < 0)
 		return -1;
-	return ask_put_thread(st, t->pid, t->pid, &data.thread, err);
+	ret = put_process(st, s, ts, t, &data, &timers, err);
+	timers_clear(&timers);
+	return ret;
 }
 
 static int ask_threads(struct cr_stage *st, struct cr_session *s, const struct task *t,
@@ -103,15 +153,15 @@ static int ask_threads(struct cr_stage *st, struct cr_session *s, const struct t
 	return 0;
 }
 
-static int inject(struct cr_stage *st, struct cr_session *s, const struct task *t,
-		  struct cr_err *err)
+static int inject(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,
+		  const struct task *t, struct cr_err *err)
 {
 	struct cr_agent_info info;
 
 	if (cr_session_inject(s, t->pid, &info, err) < 0)
 		return -1;
 	cr_fault("injected");
-	if (put_agent(st, t->pid, &info, err) < 0 || ask_process(st, s, t, err) < 0)
+	if (put_agent(st, t->pid, &info, err) < 0 || ask_process(st, s, ts, t, err) < 0)
 		return -1;
 	return ask_threads(st, s, t, err);
 }
@@ -124,7 +174,7 @@ static int on_finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 	if (ts->count && !s)
 		return -1;
 	for (size_t i = 0; i < ts->count; i++)
-		if (inject(st, s, &ts->list[i], err) < 0)
+		if (inject(st, s, ts, &ts->list[i], err) < 0)
 			return -1;
 	return 0;
 }
@@ -135,8 +185,10 @@ int pipeline_run(void)
 	struct tasks ts = { 0 };
 	int ret = cr_stage_run(&ops, &ts);
 
-	for (size_t i = 0; i < ts.count; i++)
+	for (size_t i = 0; i < ts.count; i++) {
 		free(ts.list[i].tids);
+		timers_forget_signals(&ts.list[i].timer_signals);
+	}
 	free(ts.list);
 	return ret;
 }

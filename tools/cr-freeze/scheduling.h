@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a thread is scheduled: policy, nice value, clamps, I/O priority, CPUs;
+ * and what else only a tracer sees of it.  All from outside of the task.
+ */
+#ifndef SCHEDULING_H
+#define SCHEDULING_H
+
+#include "err.h"
+#include "schemas.h"
+
+/* Sets m->sched when anything differs from how a thread is born. */
+int scheduling_fill(pid_t tid, const char *status, Cr__Thread *m, struct cr_err *err) CR_MUST;
+void scheduling_release(Cr__Thread *m);
+
+#endif
