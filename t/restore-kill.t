@@ -58,8 +58,9 @@ sub all_or_nothing {
 		return 'restored, but not all lives' unless living() == @pids;
 	} else {
 		# The tree is gone, or it had been let go just before.
+		# Until its watcher has done its work it is not decided.
+		wait_for(20, sub { !watched() });
 		wait_for(5, sub { my $n = living(); $n == 0 || ($n == @pids && !traced()) });
-		sleep(0.05);
 	}
 	my $n = living();
 	return undef if $n == 0;
@@ -69,6 +70,10 @@ sub all_or_nothing {
 	unlink "$target->{dir}/verify";
 	return 'the tree lives but is wrong: ' . $target->log if describe($verdict) ne 'exit 0';
 	return undef;
+}
+
+sub watched {
+	return grep { (slurp($_, 1) // '') =~ /^cr-restore-watc/ } glob('/proc/[0-9]*/comm');
 }
 
 sub traced {
