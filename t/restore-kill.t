@@ -45,8 +45,16 @@ sub restore_with {
 	return ($status, slurp("$dir/err", 1) // '');
 }
 
+# A process that has been sent SIGKILL may take its time to die.
+sub doomed {
+	my ($pid) = @_;
+	my $status = slurp("/proc/$pid/status", 1) // return 1;
+
+	return grep { hex($_) & 0x100 } $status =~ /^(?:Sig|Shd)Pnd:\t([0-9a-f]+)$/mg;
+}
+
 sub living {
-	return grep { alive($_) } @pids;
+	return grep { alive($_) && !doomed($_) } @pids;
 }
 
 # After a restore that was disturbed: all or nothing.  Returns what was wrong.
@@ -58,7 +66,7 @@ sub all_or_nothing {
 		return 'restored, but not all lives' unless living() == @pids;
 	} else {
 		# The tree is gone, or it had been let go just before.
-		# Until its watcher has done its work it is not decided.
+		# Until its watcher and its forks have ended it is not decided.
 		wait_for(20, sub { !watched() });
 		wait_for(5, sub { my $n = living(); $n == 0 || ($n == @pids && !traced()) });
 	}
@@ -68,12 +76,12 @@ sub all_or_nothing {
 	CRTest::touch("$target->{dir}/verify");
 	my $verdict = finish($target->{pid}, 20);
 	unlink "$target->{dir}/verify";
-	return 'the tree lives but is wrong: ' . $target->log if describe($verdict) ne 'exit 0';
+	return 'the tree lives but is wrong: ' . describe($verdict) . ' ' . $target->log if describe($verdict) ne 'exit 0';
 	return undef;
 }
 
 sub watched {
-	return grep { (slurp($_, 1) // '') =~ /^cr-restore-watc/ } glob('/proc/[0-9]*/comm');
+	return grep { (slurp($_, 1) // '') =~ /^cr-restore/ } glob('/proc/[0-9]*/comm');
 }
 
 sub traced {
