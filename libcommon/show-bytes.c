@@ -176,3 +176,24 @@ size_t cr_show_auxv(const uint8_t *data, size_t len, struct cr_show_part *parts)
 	}
 	return n;
 }
+
+bool cr_show_name(const char *msg, const char *field, const uint8_t *data, size_t len,
+		  char buf[CR_SHOW_NAME_MAX])
+{
+	char *p = buf;
+
+	if (strncmp(msg, "Unix", 4) != 0 ||
+	    (strcmp(field, "name") != 0 && strcmp(field, "peer_name") != 0 &&
+	     strcmp(field, "from") != 0))
+		return false;
+	for (size_t i = 0; i < len && p < buf + CR_SHOW_NAME_MAX - 5; i++) {
+		if (data[i] > ' ' && data[i] < 127)
+			*p++ = (char)data[i];
+		else if (!i && !data[i])
+			*p++ = '@';
+		else
+			p += snprintf(p, 5, "\\x%02x", data[i]);
+	}
+	*p = '\0';
+	return true;
+}

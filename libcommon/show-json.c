@@ -44,7 +44,12 @@ static void put_bytes(FILE *out, const char *msg, const char *field, const Proto
 	struct cr_show_part parts[CR_SHOW_PARTS_MAX];
 	size_t n = cr_show_parts(msg, field, b->data, b->len, parts);
 	bool cut = b->len > CR_SHOW_BYTES_MAX;
+	char name[CR_SHOW_NAME_MAX];
 
+	if (cr_show_name(msg, field, b->data, b->len, name)) {
+		cr_json_string(out, name);
+		return;
+	}
 	if (n) {
 		put_parts(out, parts, n);
 		return;

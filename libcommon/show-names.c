@@ -173,6 +173,11 @@ static void put_owner_type(uint64_t value, char *buf, size_t size)
 	snprintf(buf, size, "%s", value < SHOW_OWNER_TYPES ? show_owner_types[value] : "");
 }
 
+static void put_sock_type(uint64_t value, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s", value < SHOW_SOCK_TYPES ? show_sock_types[value] : "");
+}
+
 /* @msg NULL: in every message.  Bits, or a function that knows. */
 static const struct {
 	const char *msg;
@@ -211,6 +216,8 @@ static const struct {
 	{ NULL, "parent_death_signal", CR_SHOW_ONE, NULL, cr_show_signal },
 	{ NULL, "exit_status", CR_SHOW_ONE, NULL, put_exit_status },
 	{ NULL, "handler", CR_SHOW_ONE, NULL, put_handler },
+	{ NULL, "sock_type", CR_SHOW_ONE, NULL, put_sock_type },
+	{ NULL, "shutdown", CR_SHOW_SET, show_shutdown, NULL },
 	{ "TimerFd", "clock", CR_SHOW_ONE, NULL, put_clock },
 	{ "FileOwner", "type", CR_SHOW_ONE, NULL, put_owner_type },
 	{ "Rlimit", "soft", CR_SHOW_ONE, NULL, put_rlim },

@@ -43,6 +43,12 @@ size_t cr_show_parts(const char *msg, const char *field, const uint8_t *data, si
 /* "SIGTERM", "SIGRTMIN+3"; "" for 0. */
 void cr_show_signal(uint64_t sig, char *buf, size_t size);
 
+/* Bytes that are the name of an AF_UNIX socket, as text with '@' for the NUL of
+ * an abstract one; false: they are something else. */
+#define CR_SHOW_NAME_MAX 512
+bool cr_show_name(const char *msg, const char *field, const uint8_t *data, size_t len,
+		  char buf[CR_SHOW_NAME_MAX]);
+
 /* show-bytes.c */
 size_t cr_show_siginfo(const uint8_t *data, size_t len, struct cr_show_part *parts);
 size_t cr_show_auxv(const uint8_t *data, size_t len, struct cr_show_part *parts);

@@ -211,3 +211,13 @@ const char *const show_owner_types[SHOW_OWNER_TYPES] = {
 	"F_OWNER_PID",
 	"F_OWNER_PGRP",
 };
+
+const struct show_bit show_shutdown[] = {
+	{ 1, "RCV_SHUTDOWN" },
+	{ 2, "SEND_SHUTDOWN" },
+	{ 0, NULL },
+};
+
+const char *const show_sock_types[SHOW_SOCK_TYPES] = {
+	"", "SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW", "SOCK_RDM", "SOCK_SEQPACKET",
+};

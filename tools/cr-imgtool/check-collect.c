@@ -68,6 +68,9 @@ int collect_record(struct check *c, const struct cr_record *rec, const void *msg
 	case CR_KIND_PAGES_FILE:
 		return cr_image_files_add(&c->pages, ((const Cr__PagesFile *)msg)->name,
 					  ((const Cr__PagesFile *)msg)->size, err);
+	case CR_KIND_SOCKET:
+		/* The record of its family has the same id. */
+		return 0;
 	default:
 		id = field_of(msg, "id", &there);
 		return rec->kind >= FIRST_FILE_KIND && rec->kind != CR_KIND_SOCKET && there ?

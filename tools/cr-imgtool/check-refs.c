@@ -27,6 +27,7 @@ static const struct {
 	{ "FileOwner", "file", IDS_FILE, false, "no open file description" },
 	{ NULL, "shmem", IDS_SHMEM, true, "no shared memory object" },
 	{ NULL, "ghost", IDS_GHOST, true, "no deleted file" },
+	{ "UnixSocket", "peer", IDS_FILE, true, "no open file description" },
 	{ "Pipe", "pipe", IDS_PIPE_DATA, false, "no pipe data" },
 };
 
