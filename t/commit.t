@@ -62,12 +62,12 @@ is(describe(finish($pid, 5)), 'killed by signal 9', 'the process is killed');
 sh_is('cr-imgtool check img', 0, qr/: good:/, 'the image');
 
 # Refused: each thing is named once, nothing is there.
-$pid = background(['perl', '-e', 'use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0); sleep 1000'], session => 1, out => '/dev/null', err => '/dev/null');
+$pid = background(['perl', '-e', 'socket(S, 17, 3, 0) or die; sleep 1000'], session => 1, out => '/dev/null', err => '/dev/null');
 wait_for(5, sub { grep { (readlink($_) // '') =~ /socket/ } glob("/proc/$pid/fd/*") });
 sh_is("cr-checkpoint -t $pid -D none", 1,
 	qr/^cr-dump-net: pid $pid: fd \d+: .*not supported.*\ncr-imgtool: 1 thing is not supported: no image was made\n$/,
-	'a socket');
-goes_on($pid, 'a socket');
+	'a packet socket');
+goes_on($pid, 'a packet socket');
 is(join(' ', glob('none/*')), '', 'nothing is there');
 sh_is('cr-checkpoint -t 4000000 -D none', 1, qr/^cr-freeze: pid 4000000: no such process\n$/, 'no process');
 

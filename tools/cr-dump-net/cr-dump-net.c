@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cr-dump-net: a stage of the pipeline that adds what is in the sockets that
- * cr-dump-fds has found.  It supports no family yet, so it names them all.
+ * cr-dump-fds has found.
  */
-#include <stdio.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "clean.h"
 #include "fault.h"
-#include "opt.h"
-#include "socket-name.h"
-#include "stage.h"
+#include "net.h"
+#include "peek.h"
 
-/* No socket has bulk data yet; the pipeline gives every dump its directory. */
-static const char *dir;
+static struct net net = { .pidfd = -1 };
 
 static const struct cr_opt options[] = {
 	{ 'D', "images-dir", CR_OPT_STR, "DIR",
-	  "directory of the image; nothing is written to it yet", &dir },
+	  "directory of the image; nothing is written to it yet", &net.opts.dir },
+	{ 0, "ext-unix-sk", CR_OPT_BOOL, NULL,
+	  "connect datagram sockets to peers outside of the tree again", &net.opts.ext_unix },
+	{ 0, "external", CR_OPT_LIST, "unix[INO]", "restore that socket with its peer closed",
+	  &net.opts.external },
+	{ 0, "skip-in-flight", CR_OPT_BOOL, NULL, "drop connections that wait to be accepted",
+	  &net.opts.skip_in_flight },
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };
 
@@ -29,43 +33,82 @@ static const struct cr_opt_spec spec = {
 	.opts = options,
 };
 
-static int get_socket(const Cr__Socket *s, struct cr_err *err)
+static int identify(struct sock *s, int fd, struct cr_err *err)
 {
-	cr_auto_fd int pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
-	int fd;
+	const struct {
+		int option;
+		int *value;
+	} wanted[] = {
+		{ SO_DOMAIN, &s->family },
+		{ SO_TYPE, &s->type },
+		{ SO_PROTOCOL, &s->protocol },
+	};
 
-	if (pidfd < 0)
-		return cr_err_sys(err, "pid %u: pidfd_open", s->pid);
-	fd = (int)syscall(SYS_pidfd_getfd, pidfd, s->fd, 0);
-	if (fd < 0)
-		return cr_err_sys(err, "pid %u: fd %u: pidfd_getfd", s->pid, s->fd);
-	return fd;
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		socklen_t len = sizeof(int);
+
+		if (getsockopt(fd, SOL_SOCKET, wanted[i].option, wanted[i].value, &len) < 0)
+			return cr_err_sys(err, "getsockopt");
+	}
+	s->who = cr_sockopt_family(s->family, s->type, s->protocol);
+	return 0;
+}
+
+static int dump_socket(struct net *n, const Cr__Socket *m, struct cr_err *err)
+{
+	struct sock s = {
+		.id = m->id,
+		.ino = m->ino,
+		.flags = m->open_flags,
+		.pid = (pid_t)m->pid,
+		.fd = m->fd,
+	};
+	cr_auto_fd int fd = sock_get(n, &s, err);
+	unsigned int i = 0;
+
+	if (fd < 0 || identify(&s, fd, err) < 0)
+		return -1;
+	cr_fault("net-socket");
+	n->count++;
+	while (!families[i]->match(&s))
+		i++;
+	return families[i]->dump(n, &s, fd, err);
 }
 
 static int record(struct cr_stage *st, void *ctx, const struct cr_record *rec, const void *msg,
 		  struct cr_err *err)
 {
-	const Cr__Socket *s = msg;
-	cr_auto_fd int fd = -1;
-	char object[32], name[SOCKET_NAME_MAX], kind[SOCKET_NAME_MAX + 32];
+	const Cr__Socket *m = msg;
+	struct net *n = ctx;
 
-	(void)ctx;
+	n->st = st;
 	if (rec->kind != CR_KIND_SOCKET)
 		return 0;
-	fd = get_socket(s, err);
-	if (fd < 0)
-		return -1;
-	socket_name(fd, name);
-	snprintf(object, sizeof(object), "fd %u", s->fd);
-	snprintf(kind, sizeof(kind), "%s: not supported", name);
-	cr_fault("net-socket");
-	return cr_stage_refuse(st, (pid_t)s->pid, object, kind, "close it", err);
+	if (dump_socket(n, m, err) < 0)
+		return cr_err_wrap(err, "pid %u: fd %u", m->pid, m->fd);
+	return 0;
+}
+
+static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
+{
+	struct net *n = ctx;
+
+	n->st = st;
+	for (unsigned int i = 0; families[i]; i++)
+		if (families[i]->finish && families[i]->finish(n, err) < 0)
+			return -1;
+	peek_end(n);
+	cr_stage_count(st, "sockets", n->count);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct cr_stage_ops ops = { .record = record };
+	static const struct cr_stage_ops ops = { .record = record, .finish = finish };
+	int ret;
 
 	cr_opt_parse(&spec, argc, argv);
-	return cr_stage_run(&ops, NULL);
+	ret = cr_stage_run(&ops, &net);
+	net_free(&net);
+	return ret;
 }

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* What sockets of all families have: options, filter, the node's owner. */
+#ifndef COMMON_H
+#define COMMON_H
+
+#include "net.h"
+
+/*
+ * Fill @c, which is the net's memory.  1: it has something that cannot be
+ * read, which has been refused.
+ */
+int common_fill(struct net *n, const struct sock *s, int fd, Cr__SockCommon *c,
+		struct cr_err *err) CR_MUST;
+
+#endif

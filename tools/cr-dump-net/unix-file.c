@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The file of a socket that is bound to a path.  The name is what was given to
+ * bind(2), relative to a directory or a root of then; SIOCUNIXFILE (4.12) gives
+ * the file itself.
+ */
+#include <limits.h>
+#include <linux/un.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "ghost.h"
+#include "unix.h"
+
+#ifndef SIOCUNIXFILE
+#define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0)
+#endif
+
+static char *copy_text(struct net *n, const char *text, size_t len, struct cr_err *err)
+{
+	char *copy = net_alloc(n, len + 1, err);
+
+	if (copy)
+		memcpy(copy, text, len);
+	return copy;
+}
+
+/* The directory of @path, as text into @dir. */
+static void parent_of(const char *path, size_t len, char *dir, size_t size)
+{
+	while (len && path[len - 1] != '/')
+		len--;
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	snprintf(dir, size, "%.*s", len ? (int)len : 1, len ? path : ".");
+}
+
+static bool same_directory(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/*
+ * From where does the name lead to the file?  An absolute one from our own
+ * root, or from the root whose path is what the name leaves of the file's; a
+ * relative one from the directory that it leaves.
+ */
+static int find_start(struct net *n, struct unix_sock *u, Cr__UnixFile *f, struct cr_err *err)
+{
+	char name[UNIX_PATH_MAX + 2], dir[UNIX_PATH_MAX + 2], file_dir[PATH_MAX + 16];
+	size_t len = strlen(f->path), rest;
+	char *tail = name;
+
+	snprintf(name, sizeof(name), "%.*s", (int)u->m.name.len, (const char *)u->m.name.data);
+	if (name[0] == '/') {
+		parent_of(name, strlen(name), dir, sizeof(dir));
+		parent_of(f->path, len, file_dir, sizeof(file_dir));
+		if (same_directory(dir, file_dir)) {
+			f->start = copy_text(n, "/", 1, err);
+			return f->start ? 0 : -1;
+		}
+	}
+	while (strncmp(tail, "./", 2) == 0)
+		tail += 2;
+	rest = strlen(tail);
+	if (rest < len && strcmp(f->path + len - rest, tail) == 0 &&
+	    (tail[0] == '/' || f->path[len - rest - 1] == '/')) {
+		len -= rest;
+		while (len > 1 && f->path[len - 1] == '/')
+			len--;
+		f->start = copy_text(n, f->path, len, err);
+		return f->start ? 0 : -1;
+	}
+	return unix_refuse(n, u, "where its name leads to its file is not known: not supported",
+			   "bind it to an absolute path without symbolic links", err);
+}
+
+static bool leads_to(const char *path, const struct stat *sb)
+{
+	struct stat at;
+
+	return lstat(path, &at) == 0 && at.st_dev == sb->st_dev && at.st_ino == sb->st_ino;
+}
+
+int unix_file(struct net *n, struct unix_sock *u, int fd, struct cr_err *err)
+{
+	Cr__UnixFile *f = net_alloc(n, sizeof(*f), err);
+	char link[64], path[PATH_MAX + 16];
+	cr_auto_fd int file = -1;
+	struct stat sb;
+	ssize_t len;
+
+	if (!f)
+		return -1;
+	cr__unix_file__init(f);
+	file = ioctl(fd, SIOCUNIXFILE, NULL);
+	if (file < 0)
+		return cr_err_sys(err, "SIOCUNIXFILE");
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", file);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len < 0 || fstat(file, &sb) < 0)
+		return cr_err_sys(err, "unable to look at the file of a socket");
+	path[len] = '\0';
+	u->m.file = f;
+	f->mode = sb.st_mode;
+	f->uid = sb.st_uid;
+	f->gid = sb.st_gid;
+	f->dev = sb.st_dev;
+	f->ino = sb.st_ino;
+	f->deleted = !leads_to(path, &sb);
+	f->path = copy_text(n, path, sb.st_nlink ? (size_t)len : cr_ghost_path_len(path), err);
+	if (!f->path)
+		return -1;
+	return f->deleted ? 0 : find_start(n, u, f, err);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The receive queue of an AF_UNIX socket, looked at with MSG_PEEK.  A stream
+ * is one message for each run of bytes of one writer, as far as the kernel
+ * tells writers apart (SO_PASSCRED).
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "peek.h"
+#include "unix.h"
+
+/* Room for SCM_MAX_FD (253) descriptors, credentials and labels. */
+#define CONTROL_MAX 4096
+#define FIRST_ROOM (256u << 10)
+
+struct look {
+	uint8_t *buf;
+	size_t room;
+	size_t total;	/* bytes seen */
+	Cr__UnixMessage **list;
+	size_t count;
+	bool rights;	/* descriptors were in it */
+};
+
+/* Descriptors that come with a message are duplicates: close them. */
+static void close_rights(struct look *l, const struct cmsghdr *c)
+{
+	const int *fds = (const int *)(const void *)CMSG_DATA(c);
+	size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(*fds);
+
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+	l->rights = true;
+}
+
+static int take_cred(struct net *n, const struct cmsghdr *c, Cr__UnixMessage *m, struct cr_err *err)
+{
+	struct ucred uc;
+
+	memcpy(&uc, CMSG_DATA(c), sizeof(uc));
+	if (uc.pid <= 0)
+		return 0;
+	m->cred = net_alloc(n, sizeof(*m->cred), err);
+	if (!m->cred)
+		return -1;
+	cr__unix_cred__init(m->cred);
+	m->cred->tgid = (uint32_t)uc.pid;
+	m->cred->uid = uc.uid;
+	m->cred->gid = uc.gid;
+	return 0;
+}
+
+static int take_control(struct net *n, struct look *l, struct msghdr *h, Cr__UnixMessage *m,
+			struct cr_err *err)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		if (c->cmsg_level != SOL_SOCKET)
+			continue;
+		if (c->cmsg_type == SCM_RIGHTS)
+			close_rights(l, c);
+		else if (c->cmsg_type == SCM_CREDENTIALS && take_cred(n, c, m, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_message(struct net *n, struct look *l, Cr__UnixMessage *m, struct cr_err *err)
+{
+	/* Room grows at each power of two. */
+	if ((l->count & (l->count - 1)) == 0) {
+		Cr__UnixMessage **grown =
+			net_alloc(n, (l->count ? l->count * 2 : 1) * sizeof(*grown), err);
+
+		if (!grown)
+			return -1;
+		if (l->count)
+			memcpy(grown, l->list, l->count * sizeof(*grown));
+		l->list = grown;
+	}
+	l->list[l->count++] = m;
+	return 0;
+}
+
+static int keep(struct net *n, struct look *l, struct msghdr *h, size_t len, Cr__UnixMessage *m,
+		struct cr_err *err)
+{
+	m->data.data = net_alloc(n, len, err);
+	if (!m->data.data)
+		return -1;
+	memcpy(m->data.data, l->buf, len);
+	m->data.len = len;
+	l->total += len;
+	if (h->msg_namelen && unix_set_name(n, &m->from, h->msg_name, h->msg_namelen, err) < 0)
+		return -1;
+	return add_message(n, l, m, err);
+}
+
+static int make_room(struct look *l, size_t room, struct cr_err *err)
+{
+	if (l->buf && room <= l->room)
+		return 0;
+	free(l->buf);
+	l->room = room;
+	l->buf = malloc(room);
+	return l->buf ? 0 : cr_err_sys(err, "out of memory");
+}
+
+/* 1: *len bytes of a message are in the buffer; 0: there are no more. */
+static int look_once(int fd, struct look *l, struct msghdr *h, size_t *len, struct cr_err *err)
+{
+	struct iovec iov = { l->buf, l->room };
+	ssize_t got;
+
+	h->msg_iov = &iov;
+	h->msg_iovlen = 1;
+	do {
+		got = recvmsg(fd, h, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (got < 0 && errno == EINTR);
+	h->msg_iov = NULL;
+	*len = got < 0 ? 0 : (size_t)got;
+	if (got >= 0)
+		return 1;
+	/* EINVAL: it is not connected; ENOTCONN: the same of a seqpacket one. */
+	if (errno == EAGAIN || errno == EINVAL || errno == ENOTCONN)
+		return 0;
+	return cr_err_sys(err, "unable to look at its queue");
+}
+
+/* 1: one message was added, and *@len bytes of it; 0: there are no more. */
+static int look_at_next(struct net *n, int fd, struct look *l, size_t *len, struct cr_err *err)
+{
+	union {
+		char buf[CONTROL_MAX];
+		struct cmsghdr align;
+	} control;
+	struct sockaddr_un name;
+	Cr__UnixMessage *m = net_alloc(n, sizeof(*m), err);
+	struct msghdr h;
+	int r;
+
+	if (!m)
+		return -1;
+	for (;;) {
+		h = (struct msghdr){ .msg_name = &name,
+				     .msg_namelen = sizeof(name),
+				     .msg_control = &control,
+				     .msg_controllen = sizeof(control) };
+		cr__unix_message__init(m);
+		r = look_once(fd, l, &h, len, err);
+		if (r <= 0)
+			return r;
+		if (take_control(n, l, &h, m, err) < 0)
+			return -1;
+		if (*len <= l->room)
+			return keep(n, l, &h, *len, m, err) < 0 ? -1 : 1;
+		/* Once more, with room: the offset has gone on. */
+		if (make_room(l, *len, err) < 0)
+			return -1;
+		r = (int)l->total;
+		if (setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &r, sizeof(r)) < 0)
+			return cr_err_sys(err, "SO_PEEK_OFF");
+	}
+}
+
+/* @ends: what is not of datagrams has @inq bytes, and at its end it gives empty
+ * messages for ever. */
+static int look_at_all(struct net *n, int fd, struct look *l, bool ends, int inq,
+		       struct cr_err *err)
+{
+	struct cr_err second;
+	size_t len;
+	int r;
+
+	if (peek_begin(n, fd, err) < 0)
+		return -1;
+	do {
+		r = look_at_next(n, fd, l, &len, err);
+		if (r == 1 && ends && !len && l->total == (size_t)inq) {
+			l->count--;
+			r = 0;
+		}
+	} while (r == 1);
+	if (peek_done(n, r < 0 ? &second : err) < 0)
+		return -1;
+	return r;
+}
+
+/* Nothing of a stream that has only one run needs the offset. */
+static int look_at_stream(struct net *n, struct unix_sock *u, int fd, struct look *l,
+			  struct cr_err *err)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLPRI };
+	int inq = 0, offset = -1, r;
+	socklen_t optlen = sizeof(offset);
+	size_t len;
+
+	if (poll(&pfd, 1, 0) < 0)
+		return cr_err_sys(err, "poll");
+	if (pfd.revents & POLLPRI)
+		return unix_refuse(n, u, "out-of-band data in its queue: not supported", "read it",
+				   err);
+	if (!(pfd.revents & POLLIN))
+		return 0;
+	if (ioctl(fd, SIOCINQ, &inq) < 0)
+		return errno == EINVAL ? 0 : cr_err_sys(err, "SIOCINQ");
+	if (inq <= 0)
+		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &optlen) < 0)
+		return cr_err_sys(err, "SO_PEEK_OFF");
+	if (make_room(l, (size_t)inq + 1, err) < 0)
+		return -1;
+	if (offset < 0) {
+		r = look_at_next(n, fd, l, &len, err);
+		if (r <= 0 || l->total == (size_t)inq)
+			return r < 0 ? -1 : 0;
+		l->total = 0;
+		l->count = 0;
+	}
+	if (look_at_all(n, fd, l, true, inq, err) < 0)
+		return -1;
+	if (l->total != (size_t)inq)
+		return cr_err_set(err, CR_SYSTEM, "%zu of %d bytes in its queue are seen", l->total,
+				  inq);
+	return 0;
+}
+
+static int look_at_messages(struct net *n, const struct unix_sock *u, int fd, struct look *l,
+			    struct cr_err *err)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	int inq = 0;
+
+	if (poll(&pfd, 1, 0) < 0)
+		return cr_err_sys(err, "poll");
+	if (!(pfd.revents & POLLIN))
+		return 0;
+	if (ioctl(fd, SIOCINQ, &inq) < 0)
+		return cr_err_sys(err, "SIOCINQ");
+	if (make_room(l, FIRST_ROOM, err) < 0)
+		return -1;
+	return look_at_all(n, fd, l, u->s.type == SOCK_SEQPACKET, inq, err);
+}
+
+int unix_queue(struct net *n, struct unix_sock *u, int fd, struct cr_err *err)
+{
+	struct look l = { 0 };
+	int listens = 0, r;
+	socklen_t len = sizeof(listens);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
+		return cr_err_sys(err, "SO_ACCEPTCONN");
+	if (listens)
+		return 0;
+	r = u->s.type == SOCK_STREAM ? look_at_stream(n, u, fd, &l, err) :
+				       look_at_messages(n, u, fd, &l, err);
+	free(l.buf);
+	if (r < 0)
+		return -1;
+	u->m.queue = l.list;
+	u->m.n_queue = l.count;
+	if (l.rights)
+		return unix_refuse(n, u, "descriptors (SCM_RIGHTS) in its queue: not supported",
+				   "receive them", err);
+	return 0;
+}
