@@ -40,10 +40,14 @@ sub refused {
 	ok(wait_for(10, sub { run([@ask, 'ping'])->{out} =~ /PONG/ }), 'redis-server answers')
 		or diag(slurp("$dir/log"));
 	run([@ask, 'set', 'key', 'value']);
-	refused({ pid => $pid, img => tmpdir() }, qr/^cr-\S+: pid $pid: fd \d+: .*socket/m,
-		'redis-server with a listening socket');
-	is(run([@ask, 'get', 'key'])->{out}, "value\n", 'it still answers');
-	kill 'TERM', $pid;
-	is(describe(finish($pid)), 'exit 0', 'and ends well');
+	my $img = tmpdir();
+	exits(0, [tool('cr-checkpoint'), '-t', $pid, '-D', $img], 'redis-server: checkpoint');
+	finish($pid);
+	for my $time ('first', 'second') {
+		exits(0, [tool('cr-restore'), '-d', '-D', $img], "redis-server: the $time restore");
+		is(run([@ask, 'get', 'key'])->{out}, "value\n", 'it answers as before');
+		kill($time eq 'first' ? 'KILL' : 'TERM', $pid);
+		is(describe(finish($pid)), $time eq 'first' ? 'killed by signal 9' : 'exit 0', 'and ends');
+	}
 }
 done_testing;

@@ -42,6 +42,8 @@ our @ALL = (
 	[fds => 'fifos, packets', 'fifo'],
 	[fds => 'terminals', 'tty'],
 	[fds => 'file locks', 'lock', options => ['--file-locks']],
+	[sockets => 'unix sockets without names', 'unixpair'],
+	[sockets => 'unix sockets with names', 'unixname'],
 	[ident => 'identity', 'ident'],
 	[ident => 'identity in a chroot', 'ident', args => ['chroot'], root => 'newroot'],
 	[ident => 'credentials of root', 'creds'],

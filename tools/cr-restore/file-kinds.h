@@ -16,5 +16,6 @@ extern const struct file_ops reg_ops;
 extern const struct file_ops signalfd_ops;
 extern const struct file_ops timerfd_ops;
 extern const struct file_ops tty_ops;
+extern const struct file_ops unix_ops;
 
 #endif

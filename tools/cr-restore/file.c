@@ -23,6 +23,7 @@
 static const struct file_ops *const table[] = {
 	&reg_ops,   &pipe_ops,	&eventfd_ops,  &timerfd_ops, &signalfd_ops, &epoll_ops,
 	&pidfd_ops, &memfd_ops, &external_ops, &tty_ops,     &fifo_ops,
+	&unix_ops,
 };
 
 const struct file_ops *file_ops_of(unsigned int kind)
@@ -98,6 +99,8 @@ int file_share_objects(struct image *img, struct cr_err *err)
 		const struct file_ops *ops = file_ops_of(f->kind);
 		uint64_t key = ops->object ? ops->object(f->msg) : 0;
 
+		if (ops->early && ops->early(img, f))
+			f->shared = true;
 		if (key)
 			list[n++] = (struct object){ key, f->kind, f };
 	}

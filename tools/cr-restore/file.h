@@ -34,6 +34,8 @@ struct file_ops {
 	/* Descriptions with the same object (a pipe's ends) are opened in one
 	 * place: shared as soon as one of them is.  NULL or 0: none. */
 	uint64_t (*object)(const void *msg);
+	/* Must it be opened by the restorer, before the tree is there?  NULL: no. */
+	bool (*early)(const struct image *img, const struct file_image *f);
 	/* ->open() needs the processes of the tree: all of them exist then. */
 	bool of_tree;
 	/* Id of the @n-th other description that ->late() needs in its process,

@@ -87,6 +87,7 @@ struct restore {
 	struct object_fd *ghosts;
 	unsigned int n_ghosts;
 	bool *embedded;		/* by index of Ghost records: the copy is used */
+	struct unix_socks *unix_socks; /* see unix.h */
 	struct object_fd *bulk; /* bulk files of the image, by index of PagesFile records */
 	unsigned int n_bulk;
 };

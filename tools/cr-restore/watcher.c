@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "spare.h"
+#include "unix.h"
 
 void kill_created(struct restore *r)
 {
@@ -25,6 +26,7 @@ void kill_created(struct restore *r)
 		}
 	while (waitpid(-1, NULL, __WALL) > 0)
 		;
+	unix_undo(r);
 }
 
 static void watch(struct restore *r, int pidfd)

@@ -1,0 +1,233 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: MIT
+# Sockets: what cr-dump-net says of them, what it refuses, what becomes of those
+# that lead out of the tree, and that the process goes on unharmed.
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use CRTest;
+use JSON::PP;
+
+# A process that opens things as the code says and waits; {pid, dir, img}.
+sub start {
+	my ($code) = @_;
+	my $dir = tmpdir();
+	my $pid = background(['python3', '-c', <<"E"], dir => $dir, out => "$dir/out", err => "$dir/err", session => 1);
+import os, socket, time, select, array, struct
+from socket import *
+def serve(): pass
+$code
+open('ready', 'w').close()
+while not os.path.exists('end'): time.sleep(0.005)
+serve()
+E
+	wait_for(20, sub { -e "$dir/ready" || !alive($pid) });
+	ok(-e "$dir/ready", 'the process is ready') or diag(slurp("$dir/err"));
+	return { pid => $pid, dir => $dir, img => tmpdir() };
+}
+
+sub ends_well {
+	my ($p) = @_;
+
+	touch("$p->{dir}/end");
+	is(describe(finish($p->{pid}, 20)), 'exit 0', 'it goes on and ends well')
+		or diag(slurp("$p->{dir}/err"));
+	unlink "$p->{dir}/end";
+}
+
+sub refuses {
+	my ($what, $code, @patterns) = @_;
+
+	subtest "refused: $what" => sub {
+		my $p = start($code);
+		my $r = exits(1, [tool('cr-checkpoint'), '-t', $p->{pid}, '-D', $p->{img}], $what);
+		my @lines = grep { /^cr-dump-net: / } split(/\n/, $r->{err});
+
+		is(scalar @lines, scalar @patterns, 'one line for each') or diag($r->{err});
+		like($r->{err}, qr/^cr-dump-net: pid $p->{pid}: fd \d+: $_$/m, 'named') for @patterns;
+		ok(!-e "$p->{img}/manifest.img", 'no image');
+		ends_well($p);
+	};
+}
+
+sub inode_of {
+	my ($p, $fd) = @_;
+	return (readlink("/proc/$p->{pid}/fd/$fd") =~ /(\d+)/)[0];
+}
+
+subtest 'what show tells' => sub {
+	my $p = start(<<'E');
+l = socket(AF_UNIX); l.bind('\0cr-t-%d' % os.getpid()); l.listen(3)
+a, b = socketpair(AF_UNIX, SOCK_DGRAM); a.send(b'x'); b.shutdown(SHUT_WR)
+E
+	my $line = join(' | ', tool('cr-freeze') . " -t $p->{pid}", tool('cr-dump-fds'),
+		tool('cr-dump-net'), tool('cr-imgtool') . ' show -k unix_socket -');
+	my $r = exits(0, ['sh', '-c', $line], 'show');
+	my $all = decode_json($r->{out});
+	my ($l) = grep { $_->{state} eq 'UNIX_LISTENING' } @$all;
+	my ($b) = grep { @{ $_->{queue} } } @$all;
+
+	is(scalar @$all, 3, 'three sockets');
+	is($l->{name}, "\@cr-t-$p->{pid}", 'an abstract name');
+	is($l->{backlog}, 3, 'the backlog');
+	is($l->{sock_type_name}, 'SOCK_STREAM', 'the type');
+	is($b->{queue}[0]{data}, '78', 'bytes in the queue');
+	is("@{ $b->{shutdown_names} }", 'SEND_SHUTDOWN', 'what is shut down');
+	is($b->{cred}{tgid}, $p->{pid}, 'who has made it');
+	ends_well($p);
+};
+
+refuses('packet and raw sockets', <<'E', qr/packet socket: not supported; close it/, qr/icmp socket.*: not supported; close it/);
+a = socket(AF_PACKET, SOCK_RAW); b = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP)
+E
+refuses('descriptors under way', <<'E', qr/unix stream socket, connected: descriptors \(SCM_RIGHTS\) in its queue: not supported; receive them/);
+a, b = socketpair(); r, w = os.pipe()
+a.sendmsg([b'x'], [(SOL_SOCKET, SCM_RIGHTS, array.array('i', [r, w]))])
+def serve():
+    m = b.recvmsg(10, 100); fds = array.array('i'); fds.frombytes(m[1][0][2][:8])
+    assert m[0] == b'x' and len(fds) == 2; os.write(fds[1], b'y'); assert os.read(r, 1) == b'y'
+E
+refuses('out-of-band data', <<'E', qr/unix stream socket, connected: out-of-band data .*; read it/);
+a, b = socketpair(); a.send(b'abc'); a.send(b'!', MSG_OOB)
+def serve(): assert b.recv(1, MSG_OOB) == b'!' and b.recv(10) == b'abc'
+E
+refuses('a filter of eBPF', <<'E', qr/unix datagram socket, connected: it has an eBPF filter: not supported; detach it/);
+import ctypes
+a, b = socketpair(AF_UNIX, SOCK_DGRAM)
+# r0 = -1; exit
+code = ctypes.create_string_buffer(struct.pack('<BBhiBBhi', 0xb7, 0, 0, -1, 0x95, 0, 0, 0))
+name = ctypes.create_string_buffer(b'GPL')
+attr = ctypes.create_string_buffer(struct.pack('<IIQQ', 1, 2, ctypes.addressof(code), ctypes.addressof(name)), 120)
+prog = ctypes.CDLL(None, use_errno=True).syscall(321, 5, attr, 120)
+assert prog >= 0, ctypes.get_errno()
+b.setsockopt(SOL_SOCKET, 50, prog); os.close(prog)
+E
+refuses('connections that wait', <<'E', qr{unix stream socket /.*/l, listening: a connection waits that bytes were sent to; accept it, or drop it with --skip-in-flight}, qr{unix stream socket /.*/m, listening: a connection waits whose client is closed or outside of the tree; accept it, or drop it with --skip-in-flight});
+l = socket(AF_UNIX); l.bind(os.getcwd() + '/l'); l.listen(); c = socket(AF_UNIX); c.connect('l'); c.send(b'x')
+m = socket(AF_UNIX); m.bind(os.getcwd() + '/m'); m.listen(); d = socket(AF_UNIX); d.connect('m'); d.close()
+def serve(): assert l.accept()[0].recv(10) == b'x' and m.accept()[0].recv(10) == b''
+E
+
+subtest 'a stream to the outside' => sub {
+	my $out = start("s = socket(AF_UNIX); s.bind('server'); s.listen()");
+	my $p = start(<<"E");
+c = socket(AF_UNIX); c.connect('$out->{dir}/server'); os.dup2(c.fileno(), 77); c.send(b'hello')
+def serve(): assert c.recv(1) == b''
+E
+	my $ino = inode_of($p, 77);
+	my @c = (tool('cr-checkpoint'), '-t', $p->{pid}, '-D', $p->{img});
+	my $r = exits(1, \@c, 'refused');
+	like($r->{err}, qr/^cr-dump-net: pid $p->{pid}: fd \d+: unix stream socket, connected to server: its peer is outside of the tree; use --external 'unix\[$ino\]' to have it closed$/m,
+		'named');
+	exits(1, [@c, '--ext-unix-sk'], 'a stream is not connected again');
+	exits(0, [@c, '--external', "unix[$ino]"], 'with --external');
+	finish($p->{pid});
+	exits(0, [tool('cr-restore'), '-d', '-D', $p->{img}], 'restored');
+	ends_well($p);
+	ends_well($out);
+};
+
+subtest 'datagrams to the outside' => sub {
+	my $out = start(<<'E');
+s = socket(AF_UNIX, SOCK_DGRAM); s.bind(os.getcwd() + '/server')
+def serve(): assert s.recv(10) == b'before' and s.recv(10) == b'after'
+E
+	my $p = start(<<"E");
+c = socket(AF_UNIX, SOCK_DGRAM); c.connect('$out->{dir}/server'); c.send(b'before')
+def serve(): c.send(b'after')
+E
+	my @c = (tool('cr-checkpoint'), '-t', $p->{pid}, '-D', $p->{img});
+	my $r = exits(1, \@c, 'refused');
+	like($r->{err}, qr/unix datagram socket, connected to .*: its peer is outside of the tree; use --ext-unix-sk to have it connected again, or --external 'unix\[\d+\]' to have it closed$/m,
+		'named');
+	exits(0, [@c, '--ext-unix-sk'], 'with --ext-unix-sk');
+	finish($p->{pid});
+	rename("$out->{dir}/server", "$out->{dir}/other") or die;
+	$r = exits(1, [tool('cr-restore'), '-d', '-D', $p->{img}], 'the other is not there');
+	like($r->{err}, qr{^cr-restore: \S+/server: is no socket, but one of the tree was connected to it$}m, 'said so');
+	rename("$out->{dir}/other", "$out->{dir}/server") or die;
+	exits(0, [tool('cr-restore'), '-d', '-D', $p->{img}], 'restored');
+	ends_well($p);
+	ends_well($out);
+};
+
+subtest 'dropped connections' => sub {
+	my $p = start(<<'E');
+l = socket(AF_UNIX); l.bind('l'); l.listen(); c = socket(AF_UNIX); c.connect('l'); c.send(b'x')
+def serve():
+    l.setblocking(False)
+    try: l.accept(); assert False
+    except BlockingIOError: pass
+    assert c.recv(1) == b''
+E
+	exits(0, [tool('cr-checkpoint'), '-t', $p->{pid}, '-D', $p->{img}, '--skip-in-flight'], 'dropped');
+	finish($p->{pid});
+	exits(0, [tool('cr-restore'), '-d', '-D', $p->{img}], 'restored');
+	ends_well($p);
+};
+
+subtest 'names that are taken' => sub {
+	my $p = start(<<'E');
+l = socket(AF_UNIX); l.bind(os.getcwd() + '/path'); l.listen()
+m = socket(AF_UNIX); m.bind('\0cr-t-%d' % os.getpid()); m.listen()
+n = socket(AF_UNIX, SOCK_DGRAM); n.bind('file')
+E
+	my $pid = $p->{pid};
+	exits(0, [tool('cr-checkpoint'), '-t', $pid, '-D', $p->{img}], 'checkpoint');
+	finish($pid);
+	unlink("$p->{dir}/file") or die;
+	spew("$p->{dir}/file", 'mine');
+	unlink("$p->{dir}/path") or die;
+	my $other = start(<<"E");
+l = socket(AF_UNIX); l.bind('$p->{dir}/path'); l.listen()
+m = socket(AF_UNIX); m.bind('\\0cr-t-$pid'); m.listen()
+E
+	my $r = exits(1, [tool('cr-restore'), '-d', '-D', $p->{img}], 'refused');
+	like($r->{err}, qr{^cr-restore: pid $pid: unix socket $_$}m, "named: $_") for
+		"$p->{dir}/path: its name is taken by another socket",
+		"\@cr-t-$pid: its name is taken by another socket",
+		'file: its file is there and no socket';
+	is(slurp("$p->{dir}/file"), 'mine', 'the file is as it was');
+	ends_well($other);
+	unlink("$p->{dir}/file") or die;
+	exits(0, [tool('cr-restore'), '-d', '-D', $p->{img}], 'when they are free');
+	ok(-S "$p->{dir}/$_", "$_ is there") for qw(path file);
+	ends_well($p);
+};
+
+# A restore that fails leaves no file behind.
+subtest 'a failed restore' => sub {
+	my $p = start("l = socket(AF_UNIX); l.bind('path'); l.listen()");
+	exits(0, [tool('cr-checkpoint'), '-t', $p->{pid}, '-D', $p->{img}], 'checkpoint');
+	finish($p->{pid});
+	unlink("$p->{dir}/path") or die;
+	for my $point (qw(spawned enter-agent)) {
+		my $r = run(['env', "CR_FAULT=cr-restore:$point", tool('cr-restore'), '-d', '-D', $p->{img}]);
+		isnt(describe($r->{status}), 'exit 0', "killed at $point");
+		ok(wait_for(5, sub { !-e "$p->{dir}/path" && !-e "/proc/$p->{pid}" }), 'nothing is left');
+		finish($p->{pid}) if defined status_of($p->{pid});
+	}
+	exits(0, [tool('cr-restore'), '-d', '-D', $p->{img}], 'restored');
+	ends_well($p);
+};
+
+# Killed while SO_PEEK_OFF is set: it is put back.
+subtest 'cr-dump-net is killed' => sub {
+	my $p = start(<<'E');
+a, b = socketpair(AF_UNIX, SOCK_DGRAM); c, d = socketpair(AF_UNIX, SOCK_SEQPACKET)
+for s in a, c: s.send(b'one'); s.send(b'two')
+d.setsockopt(SOL_SOCKET, 42, 3)
+def serve():
+    assert b.getsockopt(SOL_SOCKET, 42) == -1 and d.getsockopt(SOL_SOCKET, 42) == 3
+    assert d.recv(9, MSG_PEEK) == b'two'
+    for s in b, d: assert s.recv(9) == b'one' and s.recv(9) == b'two'
+E
+	for my $point ('net-peek', 'net-peek:2', 'net-socket', 'net-socket:2', 'stage-before-end') {
+		my $r = run(['env', "CR_FAULT=cr-dump-net:$point", tool('cr-checkpoint'), '-t', $p->{pid},
+			'-D', $p->{img}]);
+		isnt(describe($r->{status}), 'exit 0', "killed at $point");
+		ok(!-e "$p->{img}/manifest.img", 'no image');
+	}
+	ok(alive($p->{pid}), 'the process lives');
+	ends_well($p);
+};
+done_testing;
