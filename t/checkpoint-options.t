@@ -36,7 +36,7 @@ sub calls_are {
 	is($got{'cr-inject'}, $all =~ s/^ //r, "$name: cr-inject");
 	my $files = $want{files} // '';
 	is($got{$_}, "[-D] [$dir]$files$all", "$name: $_") for qw(cr-dump-mem cr-dump-fds);
-	is($got{'cr-dump-net'}, "[-D] [$dir]$all", "$name: cr-dump-net");
+	is($got{'cr-dump-net'}, "[-D] [$dir]" . ($want{net} // '') . $all, "$name: cr-dump-net");
 	is($got{'cr-imgtool'}, "[commit] [-D] [$dir]" . ($want{commit} // '') . $all, "$name: cr-imgtool");
 }
 my $c = 'bin/cr-checkpoint';
