@@ -57,8 +57,7 @@ bool image_names_has(struct cr_image_files *files, const char *name)
 	return bsearch(&key, files->list, files->count, sizeof(key), by_name) != NULL;
 }
 
-static int add_names_of(const struct cr_record *rec, struct cr_image_files *out,
-			struct cr_err *err)
+static int add_names_of(const struct cr_record *rec, struct cr_image_files *out, struct cr_err *err)
 {
 	const char *name;
 	uint64_t size;

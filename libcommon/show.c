@@ -70,7 +70,7 @@ uint64_t cr_show_number(const ProtobufCFieldDescriptor *f, const uint8_t *at)
 	case PROTOBUF_C_TYPE_SINT32:
 	case PROTOBUF_C_TYPE_SFIXED32:
 	case PROTOBUF_C_TYPE_ENUM:
-		return (uint64_t)(int64_t)*(const int32_t *)at;
+		return (uint64_t)(int64_t)((const int32_t *)at)[0];
 	case PROTOBUF_C_TYPE_UINT32:
 	case PROTOBUF_C_TYPE_FIXED32:
 		return *(const uint32_t *)at;
@@ -125,12 +125,20 @@ void cr_show_hex(FILE *out, const uint8_t *data, size_t len)
 	}
 }
 
+static size_t utf8_length(uint8_t first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2 || first > 0xf4)
+		return 0;
+	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
 /* Number of bytes of the UTF-8 character at @s, its code in *code; 0: it is none. */
 size_t cr_show_utf8(const uint8_t *s, uint32_t *code)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 :
-		   s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : 0;
+	size_t n = utf8_length(s[0]);
 
 	*code = n == 1 ? s[0] : s[0] & (0xffu >> (n + 1));
 	for (size_t i = 1; i < n; i++) {

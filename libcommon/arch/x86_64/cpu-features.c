@@ -46,7 +46,8 @@ static char *flags_line(char *buf)
 	return p + 1;
 }
 
-int cr_cpu_features(uint64_t *xfeatures, char **text, char ***flags, size_t *count, struct cr_err *err)
+int cr_cpu_features(uint64_t *xfeatures, char **text, char ***flags, size_t *count,
+		    struct cr_err *err)
 {
 	char *p, *word, *save = NULL;
 

@@ -5,6 +5,7 @@
 
 #include "show-names.h"
 
+/* clang-format off */
 #define REG(r) { #r, offsetof(struct user_regs_struct, r) }
 
 static const struct {
@@ -16,6 +17,7 @@ static const struct {
 	REG(r13), REG(r14), REG(r15), REG(cs), REG(ss), REG(ds), REG(es), REG(fs), REG(gs),
 	REG(fs_base), REG(gs_base),
 };
+/* clang-format on */
 
 size_t cr_show_regs(const uint8_t *data, size_t len, struct cr_show_part *parts)
 {
@@ -34,11 +36,13 @@ size_t cr_show_regs(const uint8_t *data, size_t len, struct cr_show_part *parts)
 
 const char *cr_show_xfeature(unsigned int bit)
 {
+	/* clang-format off */
 	static const char *const names[] = {
 		"x87", "SSE", "AVX", "BNDREGS", "BNDCSR", "opmask", "ZMM_Hi256", "Hi16_ZMM",
 		"PT", "PKRU", "PASID", "CET_U", "CET_S", NULL, NULL, NULL, NULL, "XTILECFG",
 		"XTILEDATA", "APX",
 	};
+	/* clang-format on */
 
 	return bit < sizeof(names) / sizeof(names[0]) ? names[bit] : NULL;
 }
