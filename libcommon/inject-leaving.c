@@ -59,7 +59,7 @@ int cr_agent_leaving(const struct cr_process *p, struct cr_err *err)
 	cr_auto_free uint64_t *buf = NULL;
 	struct cr_vdso_room room;
 
-	if (cr_vdso_room(p->pid, &room, err) < 0)
+	if (cr_vdso_room(cr_process_eye(p), &room, err) < 0)
 		return -1;
 	if (!room.used)
 		return 0;

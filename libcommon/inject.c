@@ -71,7 +71,7 @@ static int find_room(struct cr_agent *a, struct cr_err *err)
 {
 	unsigned int slots;
 
-	if (cr_vdso_room(a->proc->pid, &a->room, err) < 0)
+	if (cr_vdso_room(cr_process_eye(a->proc), &a->room, err) < 0)
 		return -1;
 	slots = (unsigned int)(a->room.size / CR_EXIT_CODE_MAX);
 	if (slots < 2)
@@ -86,7 +86,7 @@ static int open_mem(struct cr_agent *a, struct cr_err *err)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)a->proc->pid);
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)cr_process_eye(a->proc));
 	a->mem = open(path, O_RDWR | O_CLOEXEC);
 	return a->mem < 0 ? cr_err_sys(err, "unable to open %s", path) : 0;
 }
@@ -97,7 +97,7 @@ static int check_ipc(const struct cr_agent *a, struct cr_err *err)
 	char path[64];
 	struct stat own, its;
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/ipc", (int)a->proc->pid);
+	snprintf(path, sizeof(path), "/proc/%d/ns/ipc", (int)cr_process_eye(a->proc));
 	if (stat("/proc/self/ns/ipc", &own) < 0 || stat(path, &its) < 0)
 		return errno == ENOENT ? 0 : cr_err_sys(err, "unable to stat %s", path);
 	return own.st_ino == its.st_ino ?
@@ -111,7 +111,7 @@ static int check_status(const struct cr_agent *a, uid_t *euid, struct cr_err *er
 	cr_auto_free char *status = NULL;
 	const char *ids, *seccomp;
 
-	if (cr_proc_read(a->proc->pid, "status", &status, NULL, err) < 0)
+	if (cr_proc_read(cr_process_eye(a->proc), "status", &status, NULL, err) < 0)
 		return -1;
 	ids = cr_proc_field(status, "Uid");
 	if (!ids || sscanf(ids, "%*u %u", euid) != 1)

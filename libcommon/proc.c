@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "clean.h"
@@ -64,6 +65,15 @@ int cr_proc_read(pid_t pid, const char *file, char **text, size_t *len, struct c
 	if (read_all(fd, text, len) < 0)
 		return cr_err_sys(err, "unable to read %s", path);
 	return 0;
+}
+
+int cr_proc_pidfd(pid_t id, struct cr_err *err)
+{
+	int fd = (int)syscall(SYS_pidfd_open, id, 0); /* 5.3 */
+
+	if (fd < 0)
+		fd = (int)syscall(SYS_pidfd_open, id, O_EXCL); /* PIDFD_THREAD */
+	return fd < 0 ? cr_err_sys(err, "pidfd_open of %d", (int)id) : fd;
 }
 
 int cr_proc_link(pid_t pid, const char *file, char *buf, size_t size, struct cr_err *err)

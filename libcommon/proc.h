@@ -30,6 +30,9 @@ int cr_proc_stat(pid_t pid, struct cr_proc_stat *st, struct cr_err *err) CR_MUST
 /* Field @name ("CapEff") of a status text; NULL when it has none. */
 const char *cr_proc_field(const char *status, const char *name);
 
+/* pidfd_open(2), of a thread as well (PIDFD_THREAD, 6.9). */
+int cr_proc_pidfd(pid_t id, struct cr_err *err) CR_MUST;
+
 /* Sorted lists of thread ids of a process, and of the children of all its
  * threads.  *list is malloc'ed. */
 int cr_proc_tids(pid_t pid, pid_t **list, unsigned int *count, struct cr_err *err) CR_MUST;

@@ -50,7 +50,8 @@ int tree_check_root(pid_t root, struct cr_err *err)
 		return refuse(root, "it is a kernel thread", err);
 	if (root == 1)
 		return refuse(root, "it is init", err);
-	if (st.state == 'Z' || st.state == 'X')
+	/* With other threads it is the main thread alone that has ended. */
+	if ((st.state == 'Z' || st.state == 'X') && st.field[20] < 2)
 		return refuse(root, "it has ended already (a zombie)", err);
 	if (cr_proc_read(root, "status", &status, NULL, err) < 0)
 		return -1;

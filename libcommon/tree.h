@@ -34,6 +34,13 @@ struct cr_process {
 	uint32_t signals_known;	/* entries of its queue that its owner has read */
 };
 
+/* Whose folder of /proc shows the process's memory, descriptors and so on: of
+ * a dead leader there is nothing to see. */
+static inline pid_t cr_process_eye(const struct cr_process *p)
+{
+	return p->n_threads ? p->threads[0].tid : p->pid;
+}
+
 struct cr_tree {
 	struct cr_process **procs;
 	unsigned int count;

@@ -20,6 +20,8 @@ our @ALL = (
 	[tree => 'orphans, dead leaders, exit signals', 'kin'],
 	[tree => 'stopped children', 'stopped'],
 	[threads => 'threads', 'threads'],
+	[threads => 'a dead main thread', 'deadleader'],
+	[threads => 'a root without its main thread', 'deadleader', args => ['root']],
 	[threads => 'registers', 'regs'],
 	[threads => 'vdso, rseq, robust lists', 'vdso'],
 	[memory => 'private memory', 'mem'],

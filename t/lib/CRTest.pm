@@ -85,7 +85,9 @@ sub alive {
 	my ($pid) = @_;
 	reap();
 	my $stat = slurp("/proc/$pid/stat", 1) // return 0;
-	return $stat =~ /\) ([A-Z])/i && $1 !~ /[ZX]/;
+	my ($state, $threads) = (split ' ', $stat =~ s/.*\) //sr)[0, 17];
+	# One whose main thread alone has ended lives.
+	return $state !~ /[ZX]/ || $threads > 1;
 }
 
 # Until the code returns true; undef after that many seconds.

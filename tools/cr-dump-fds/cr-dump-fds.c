@@ -82,8 +82,8 @@ static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 	struct dump *d = ctx;
 
 	for (unsigned int i = 0; i < d->n_procs; i++)
-		if (fs_dump(d, d->by_files[i], err) < 0)
-			return cr_err_wrap(err, "pid %d", (int)d->by_files[i]->pid);
+		if (fs_dump(d, d->procs[i], err) < 0)
+			return cr_err_wrap(err, "pid %d", (int)d->procs[i]->pid);
 	if (files_finish(d, err) < 0)
 		return -1;
 	cr_stage_count(st, "descriptors", d->n_descriptors);
@@ -100,9 +100,8 @@ static void dump_free(struct dump *d)
 		free(s);
 	}
 	for (unsigned int i = 0; i < d->n_procs; i++)
-		process_free(d->by_files[i]);
-	free(d->by_files);
-	free(d->by_fs);
+		process_free(d->procs[i]);
+	free(d->procs);
 	free(d->all);
 	map_clear(&d->tids);
 	map_clear(&d->shmems);

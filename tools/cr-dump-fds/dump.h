@@ -33,7 +33,8 @@ struct entry {
 
 /* A frozen process; kept to the end for the kinds' finish(). */
 struct process {
-	pid_t pid;
+	pid_t pid;		/* or a thread's, when the leader is dead: where to look */
+	pid_t task;		/* as the records have it */
 	int pidfd;
 	int fd_dir;		/* /proc/PID/fd */
 	struct entry *table;	/* by number */
@@ -98,8 +99,7 @@ struct session {
 struct dump {
 	struct cr_stage *st;
 	struct files *files;
-	struct process **by_files;	/* in the order of kcmp(KCMP_FILES) */
-	struct process **by_fs;		/* ... of kcmp(KCMP_FS) */
+	struct process **procs;		/* in the order of their Task records */
 	unsigned int n_procs;
 	struct file **all;		/* descriptions by id - 1 */
 	uint32_t n_all;

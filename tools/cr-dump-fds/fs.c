@@ -51,9 +51,9 @@ int fs_dump(struct dump *d, const struct process *p, struct cr_err *err)
 	Cr__FileRef cwd = CR__FILE_REF__INIT, root = CR__FILE_REF__INIT;
 	int ret = -1;
 
-	m.pid = (uint32_t)p->pid;
+	m.pid = (uint32_t)p->task;
 	if (p->same_fs) {
-		m.same_as = (uint32_t)p->same_fs->pid;
+		m.same_as = (uint32_t)p->same_fs->task;
 		return cr_stage_put(d->st, CR_KIND_FS, &m, err);
 	}
 	m.cwd = &cwd;

@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "dump.h"
+#include "proc.h"
 
-static int open_process(pid_t pid, struct process **out, struct cr_err *err)
+static int open_process(const Cr__Task *task, struct process **out, struct cr_err *err)
 {
 	struct process *p = calloc(1, sizeof(*p));
 	char path[64];
@@ -18,48 +19,45 @@ static int open_process(pid_t pid, struct process **out, struct cr_err *err)
 	*out = p;
 	if (!p)
 		return cr_err_sys(err, "out of memory");
-	p->pid = pid;
+	p->task = (pid_t)task->pid;
+	p->pid = (pid_t)(task->dead_leader && task->n_tids ? task->tids[0] : task->pid);
 	p->fd_dir = -1;
-	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);	/* 5.3 */
+	p->pidfd = cr_proc_pidfd(p->pid, err);
 	if (p->pidfd < 0)
-		return cr_err_sys(err, "pidfd_open");
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+		return -1;
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)p->pid);
 	p->fd_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (p->fd_dir < 0)
 		return cr_err_sys(err, "unable to open %s", path);
 	return 0;
 }
 
-/* Processes in the order of kcmp(@type); binary search finds one that shares. */
-static int place(struct process ***list, unsigned int count, struct process *p, int type,
-		 struct process **same, struct cr_err *err)
+static int keep_process(struct dump *d, struct process *p, struct cr_err *err)
 {
-	unsigned int lo = 0, hi = count;
-
-	*same = NULL;
 	/* Room grows at each power of two. */
-	if ((count & (count - 1)) == 0) {
-		struct process **grown = realloc(*list, (count ? count * 2 : 1) * sizeof(*grown));
+	if ((d->n_procs & (d->n_procs - 1)) == 0) {
+		unsigned int room = d->n_procs ? d->n_procs * 2 : 1;
+		struct process **grown = realloc(d->procs, room * sizeof(*grown));
 
 		if (!grown)
 			return cr_err_sys(err, "out of memory");
-		*list = grown;
+		d->procs = grown;
 	}
-	while (lo < hi) {
-		unsigned int mid = (lo + hi) / 2;
-		long r = syscall(SYS_kcmp, p->pid, (*list)[mid]->pid, type, 0, 0);
+	d->procs[d->n_procs++] = p;
+	return 0;
+}
 
-		if (r < 0)
-			return cr_err_sys(err, "kcmp");
-		if (r == 0 && !*same)
-			*same = (*list)[mid];
-		if (r == 2)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	memmove(*list + lo + 1, *list + lo, (count - lo) * sizeof(**list));
-	(*list)[lo] = p;
+/* The process before this one that it shares something with; NULL: none. */
+static int find_same(struct dump *d, const struct process *p, uint32_t pid, struct process **same,
+		     struct cr_err *err)
+{
+	*same = NULL;
+	for (unsigned int i = 0; pid && i < d->n_procs; i++)
+		if (d->procs[i]->task == (pid_t)pid && d->procs[i] != p)
+			*same = d->procs[i];
+	if (pid && !*same)
+		return cr_err_set(err, CR_BAD_INPUT, "pid %d: no process %u stands before it",
+				  (int)p->task, pid);
 	return 0;
 }
 
@@ -77,7 +75,8 @@ static int check_threads(struct dump *d, const Cr__Task *task, struct cr_err *er
 
 	for (size_t t = 1; t < task->n_tids; t++)
 		for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-			if (syscall(SYS_kcmp, task->pid, task->tids[t], checks[i].type, 0, 0) == 0)
+			if (syscall(SYS_kcmp, task->tids[0], task->tids[t], checks[i].type, 0, 0) ==
+			    0)
 				continue;
 			snprintf(object, sizeof(object), "thread %u", task->tids[t]);
 			if (cr_stage_refuse(d->st, (pid_t)task->pid, object, checks[i].what, "",
@@ -134,12 +133,10 @@ int process_dump(struct dump *d, const Cr__Task *task, struct cr_err *err)
 		return 0;
 	if (add_session(d, task, err) < 0)
 		return -1;
-	if (open_process((pid_t)task->pid, &p, err) < 0)
+	if (open_process(task, &p, err) < 0 ||
+	    find_same(d, p, task->files_same_as, &p->same, err) < 0 ||
+	    find_same(d, p, task->fs_same_as, &p->same_fs, err) < 0 || keep_process(d, p, err) < 0)
 		goto fail;
-	if (place(&d->by_files, d->n_procs, p, KCMP_FILES, &p->same, err) < 0 ||
-	    place(&d->by_fs, d->n_procs, p, KCMP_FS, &p->same_fs, err) < 0)
-		goto fail;
-	d->n_procs++;
 	if (check_threads(d, task, err) < 0)
 		return -1;
 	return table_dump(d, p, err);

@@ -43,7 +43,7 @@ static int put_table(struct dump *d, const struct process *p, struct cr_err *err
 		fds[i].target = e->file->target;
 		list[i] = &fds[i];
 	}
-	m.pid = (uint32_t)p->pid;
+	m.pid = (uint32_t)p->task;
 	m.n_fds = p->n_table;
 	m.fds = list;
 	return cr_stage_put(d->st, CR_KIND_FD_TABLE, &m, err);
@@ -54,8 +54,8 @@ static int put_same(struct dump *d, const struct process *p, struct cr_err *err)
 {
 	Cr__FdTable m = CR__FD_TABLE__INIT;
 
-	m.pid = (uint32_t)p->pid;
-	m.same_as = (uint32_t)p->same->pid;
+	m.pid = (uint32_t)p->task;
+	m.same_as = (uint32_t)p->same->task;
 	return cr_stage_put(d->st, CR_KIND_FD_TABLE, &m, err);
 }
 

@@ -87,7 +87,8 @@ static const Cr__Vma *find_vdso(const Cr__Mm *mm)
 }
 
 /* The padding behind the used part may have the way out of an agent in it. */
-int classify_check_vdso(struct dump *d, pid_t pid, const Cr__Mm *mm, struct cr_err *err)
+int classify_check_vdso(struct dump *d, const struct target *t, const Cr__Mm *mm,
+			struct cr_err *err)
 {
 	const Cr__Vma *v = find_vdso(mm);
 	cr_auto_free uint8_t *buf = NULL;
@@ -104,9 +105,9 @@ int classify_check_vdso(struct dump *d, pid_t pid, const Cr__Mm *mm, struct cr_e
 	local = (struct iovec){ buf, own.used };
 	remote = (struct iovec){ (void *)v->start, own.used };
 	if (v->end - v->start == own.size &&
-	    process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)own.used &&
+	    process_vm_readv(t->eye, &local, 1, &remote, 1, 0) == (ssize_t)own.used &&
 	    memcmp(buf, own.start, own.used) == 0)
 		return 0;
-	return refuse_vma(d, pid, v->start, "a vDSO that is not this kernel's",
+	return refuse_vma(d, t->pid, v->start, "a vDSO that is not this kernel's",
 			  "it was changed: run it without what changes it", err);
 }

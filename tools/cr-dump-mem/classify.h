@@ -18,6 +18,7 @@ bool classify_is_anonymous(const char *name);
 const char *classify_refusal(const struct cr_map *m, const char **remedy);
 
 /* Refuse a vDSO that the process has changed: it would be lost. */
-int classify_check_vdso(struct dump *d, pid_t pid, const Cr__Mm *mm, struct cr_err *err) CR_MUST;
+int classify_check_vdso(struct dump *d, const struct target *t, const Cr__Mm *mm,
+			struct cr_err *err) CR_MUST;
 
 #endif

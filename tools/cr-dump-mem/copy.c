@@ -50,7 +50,7 @@ static void read_page(struct copier *c, const struct batch *b, uint64_t address,
 	int fd = b->fd;
 
 	if (fd < 0) {
-		snprintf(path, sizeof(path), "/proc/%d/mem", (int)b->pid);
+		snprintf(path, sizeof(path), "/proc/%d/mem", (int)b->eye);
 		fd = own = open(path, O_RDONLY | O_CLOEXEC);
 	}
 	if (fd >= 0 && pread(fd, to, CR_PAGE, (off_t)address) == (ssize_t)CR_PAGE)
@@ -92,7 +92,7 @@ static int read_plain(struct copier *c, const struct batch *b, unsigned int i, u
 	}
 	*end = i + n;
 	while (first < n) {
-		ssize_t got = process_vm_readv(b->pid, &local, 1, c->iov + first, n - first, 0);
+		ssize_t got = process_vm_readv(b->eye, &local, 1, c->iov + first, n - first, 0);
 
 		if (got < 0 && errno != EFAULT)
 			return cr_err_sys(err, "pid %d: unable to read its memory", (int)b->pid);

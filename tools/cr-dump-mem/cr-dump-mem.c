@@ -59,7 +59,7 @@ static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
 	return 0;
 }
 
-static int add_target(struct dump *d, pid_t pid, struct cr_err *err)
+static int add_target(struct dump *d, const Cr__Task *task, struct cr_err *err)
 {
 	struct target *grown;
 
@@ -70,7 +70,10 @@ static int add_target(struct dump *d, pid_t pid, struct cr_err *err)
 			return cr_err_sys(err, "out of memory");
 		d->targets = grown;
 	}
-	d->targets[d->n_targets++] = (struct target){ .pid = pid };
+	d->targets[d->n_targets++] = (struct target){
+		.pid = (pid_t)task->pid,
+		.eye = (pid_t)(task->dead_leader ? task->tids[0] : task->pid),
+	};
 	return 0;
 }
 
@@ -109,9 +112,11 @@ static int record(struct cr_stage *st, void *ctx, const struct cr_record *rec, c
 	(void)st;
 	switch (rec->kind) {
 	case CR_KIND_TASK:
-		if (task->state == CR__TASK_STATE__ZOMBIE)
+		if (task->state == CR__TASK_STATE__ZOMBIE || task->vm_same_as)
 			return 0;
-		return add_target(ctx, (pid_t)task->pid, err);
+		if (task->dead_leader && !task->n_tids)
+			return cr_err_set(err, CR_BAD_INPUT, "pid %u: no thread", task->pid);
+		return add_target(ctx, task, err);
 	case CR_KIND_AGENT:
 		return on_agent(ctx, msg, err);
 	default:

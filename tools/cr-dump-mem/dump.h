@@ -17,6 +17,7 @@ struct files;
 /* A process that is to be dumped, once it is known where its agent is. */
 struct target {
 	pid_t pid;
+	pid_t eye;		/* a thread that still has its memory */
 	uint64_t agent_start;	/* 0: it has none */
 	uint64_t agent_end;
 	bool done;

@@ -61,7 +61,7 @@ static int fill_file(struct work *w, const struct cr_map *m, Cr__Vma *v, struct 
 {
 	struct mapped *f;
 
-	if (files_of_map(w->d, w->t->pid, &w->maps, m, &f, err) < 0)
+	if (files_of_map(w->d, w->t->eye, &w->maps, m, &f, err) < 0)
 		return cr_err_wrap(err, "vma %" PRIx64, m->start);
 	if (!f)
 		return 1;
@@ -200,7 +200,7 @@ static int add_pages(struct work *w, const struct cr_page_run *run, struct cr_er
 	if (!has_own_pages(v))
 		return 0;
 	if (s.forced && w->batch->fd < 0) {
-		snprintf(path, sizeof(path), "/proc/%d/mem", (int)w->t->pid);
+		snprintf(path, sizeof(path), "/proc/%d/mem", (int)w->t->eye);
 		w->batch->fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (w->batch->fd < 0)
 			return cr_err_sys(err, "unable to open %s", path);
@@ -210,9 +210,9 @@ static int add_pages(struct work *w, const struct cr_page_run *run, struct cr_er
 
 static int find_pages(struct work *w, struct cr_err *err)
 {
-	if (cr_pagemap_scan(w->t->pid, w->ranges, w->n_ranges, &w->runs, err) < 0)
+	if (cr_pagemap_scan(w->t->eye, w->ranges, w->n_ranges, &w->runs, err) < 0)
 		return -1;
-	w->batch = batch_new(w->t->pid, err);
+	w->batch = batch_new(w->t->pid, w->t->eye, err);
 	if (!w->batch)
 		return -1;
 	for (size_t i = 0; i < w->runs.count; i++) {
@@ -235,7 +235,7 @@ static int fill_layout(struct work *w, struct cr_err *err)
 	struct cr_proc_stat st;
 	Cr__Mm *mm = &w->mm;
 
-	if (cr_proc_stat(w->t->pid, &st, err) < 0)
+	if (cr_proc_stat(w->t->eye, &st, err) < 0)
 		return -1;
 	/* Both are sums over all mappings: nothing came or went meanwhile. */
 	if (st.field[23] != w->maps.total)
@@ -260,7 +260,7 @@ static int fill_exe(struct work *w, struct cr_err *err)
 {
 	struct mapped *exe;
 
-	if (files_of_exe(w->d, w->t->pid, &exe, err) < 0)
+	if (files_of_exe(w->d, w->t->eye, &exe, err) < 0)
 		return -1;
 	if (!exe)
 		return 0;
@@ -281,14 +281,14 @@ static int build(struct work *w, struct cr_err *err)
 	cr_auto_free char *auxv = NULL;
 	size_t auxv_len;
 
-	if (cr_maps_read(w->t->pid, &w->maps, err) < 0 || fill_vmas(w, err) < 0 ||
+	if (cr_maps_read(w->t->eye, &w->maps, err) < 0 || fill_vmas(w, err) < 0 ||
 	    find_pages(w, err) < 0 || fill_layout(w, err) < 0 || fill_exe(w, err) < 0 ||
-	    cr_proc_read(w->t->pid, "auxv", &auxv, &auxv_len, err) < 0)
+	    cr_proc_read(w->t->eye, "auxv", &auxv, &auxv_len, err) < 0)
 		return -1;
 	w->mm.pid = (uint32_t)w->t->pid;
 	w->mm.auxv.data = (uint8_t *)auxv;
 	w->mm.auxv.len = auxv_len;
-	if (classify_check_vdso(w->d, w->t->pid, &w->mm, err) < 0)
+	if (classify_check_vdso(w->d, w->t, &w->mm, err) < 0)
 		return -1;
 	if (w->d->rehearsal)
 		return 0;

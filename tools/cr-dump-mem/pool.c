@@ -51,7 +51,7 @@ struct pool {
 	uint64_t done;		/* bytes, for the progress */
 };
 
-struct batch *batch_new(pid_t pid, struct cr_err *err)
+struct batch *batch_new(pid_t pid, pid_t eye, struct cr_err *err)
 {
 	struct batch *b = calloc(1, sizeof(*b));
 
@@ -60,6 +60,7 @@ struct batch *batch_new(pid_t pid, struct cr_err *err)
 		return NULL;
 	}
 	b->pid = pid;
+	b->eye = eye;
 	b->fd = -1;
 	return b;
 }

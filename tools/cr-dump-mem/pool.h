@@ -35,6 +35,7 @@ struct span {
 struct batch {
 	struct batch *next;
 	pid_t pid;
+	pid_t eye;		/* of the target: whose memory is read */
 	uint32_t shmem;		/* id of the object, 0: pages of the process */
 	int fd;			/* the object, or /proc/PID/mem; -1: none is needed */
 	struct span *spans;	/* in order of address */
@@ -66,7 +67,7 @@ struct pool_totals {
 int pool_open(int fd, struct pool **out, struct cr_err *err) CR_MUST;
 void pool_free(struct pool *p);
 
-struct batch *batch_new(pid_t pid, struct cr_err *err) CR_MUST;
+struct batch *batch_new(pid_t pid, pid_t eye, struct cr_err *err) CR_MUST;
 int batch_span(struct batch *b, const struct span *s, struct cr_err *err) CR_MUST;
 void batch_free(struct batch *b);
 

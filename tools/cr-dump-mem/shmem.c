@@ -82,7 +82,7 @@ int shmem_dump(struct dump *d, int fd, const char *path, const struct stat *sb, 
 
 	if (put(d, fd, path, sb, id, err) < 0)
 		return -1;
-	b = batch_new(0, err);
+	b = batch_new(0, 0, err);
 	if (!b)
 		return -1;
 	b->shmem = id;

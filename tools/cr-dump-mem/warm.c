@@ -48,7 +48,7 @@ static uint64_t tree_bytes(pid_t pid, unsigned int depth)
 
 void warm_up(struct dump *d, pid_t root)
 {
-	const struct target t = { .pid = root };
+	const struct target t = { .pid = root, .eye = root };
 	struct cr_vdso vdso;
 	struct cr_err ignored;
 

@@ -10,6 +10,7 @@
 #include "clean.h"
 #include "common.h"
 #include "peek.h"
+#include "proc.h"
 #include "socket-name.h"
 
 #define BLOCK_SIZE (64u << 10)
@@ -65,9 +66,9 @@ int sock_get(struct net *n, const struct sock *s, struct cr_err *err)
 	if (n->pidfd < 0 || n->pid != s->pid) {
 		if (n->pidfd >= 0)
 			close(n->pidfd);
-		n->pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);	/* 5.3 */
+		n->pidfd = cr_proc_pidfd(s->pid, err);
 		if (n->pidfd < 0)
-			return cr_err_sys(err, "pidfd_open");
+			return -1;
 		n->pid = s->pid;
 	}
 	fd = (int)syscall(SYS_pidfd_getfd, n->pidfd, s->fd, 0);

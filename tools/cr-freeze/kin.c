@@ -35,15 +35,18 @@ static bool led_outside(const pid_t *pids, unsigned int n, pid_t id)
 struct kin *kin_read(const struct cr_tree *tree, struct cr_err *err)
 {
 	cr_auto_free pid_t *pids = malloc((tree->count + 1) * sizeof(*pids));
+	cr_auto_free struct share *share = share_find(tree, err);
 	struct kin *kin = calloc(tree->count + 1, sizeof(*kin));
 
-	if (!kin || !pids) {
-		cr_err_sys(err, "out of memory");
+	if (!kin || !pids || !share) {
+		if (share)
+			cr_err_sys(err, "out of memory");
 		free(kin);
 		return NULL;
 	}
 	for (unsigned int i = 0; i < tree->count; i++) {
 		pids[i] = tree->procs[i]->pid;
+		kin[i].share = share[i];
 		if (cr_proc_stat(pids[i], &kin[i].st, err) < 0) {
 			free(kin);
 			return NULL;

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Parents, sessions and process groups of a frozen tree: what /proc/PID/stat
- * says of each process, and who leads them from outside of the tree.
+ * says of each process, who leads them from outside of the tree, and who shares
+ * what with whom.
  */
 #ifndef KIN_H
 #define KIN_H
 
 #include "proc.h"
+#include "share.h"
 #include "tree.h"
 
 struct kin {
 	struct cr_proc_stat st;
 	bool outer_session;	/* its leader lives outside of the tree */
 	bool outer_group;
+	struct share share;
 };
 
 /* One for each process of the tree; malloc'ed, NULL on an error. */

@@ -140,10 +140,18 @@ static void fill_stat(const struct cr_process *p, const struct kin *kin, Cr__Tas
 	m->comm = (char *)st->comm;
 	m->outer_session = kin->outer_session;
 	m->outer_group = kin->outer_group;
+	m->vm_same_as = (uint32_t)kin->share.vm;
+	m->files_same_as = (uint32_t)kin->share.files;
+	m->fs_same_as = (uint32_t)kin->share.fs;
+	m->sighand_same_as = (uint32_t)kin->share.sighand;
 	if (p->zombie) {
 		m->state = CR__TASK_STATE__ZOMBIE;
 		m->exit_status = (uint32_t)st->field[52];
-	} else if (p->threads[0].stop_signal) {
+	} else if (p->dead_leader) {
+		m->dead_leader = true;
+		m->exit_status = (uint32_t)st->field[52];
+	}
+	if (!p->zombie && p->threads[0].stop_signal) {
 		m->state = CR__TASK_STATE__STOPPED;
 		m->stop_signal = (uint32_t)p->threads[0].stop_signal;
 	}
@@ -164,9 +172,19 @@ static int fill_live(const struct cr_process *p, const char *status, Cr__Task *m
 	if (read_number(p->pid, "oom_score_adj", 10, &v, err) < 0)
 		return -1;
 	m->oom_score_adj = (int32_t)v;
-	if (properties_fill(p->pid, m, err) < 0)
+	if (properties_fill(cr_process_eye(p), m, err) < 0)
 		return -1;
 	return parse_limits(p->pid, lims, err);
+}
+
+/* Those of a thread that has ended, which who signals the process must match. */
+static int leader_creds(const struct cr_process *p, Cr__Creds *creds, struct cr_err *err)
+{
+	cr_auto_free char *status = NULL;
+
+	if (cr_proc_read(p->pid, "status", &status, NULL, err) < 0)
+		return -1;
+	return cr_creds_parse(p->pid, status, creds, err);
 }
 
 static int put_task(struct cr_writer *w, struct cr_process *p, const struct kin *kin,
@@ -176,7 +194,8 @@ static int put_task(struct cr_writer *w, struct cr_process *p, const struct kin 
 	struct signals sigs = { 0 };
 	Cr__Rlimit lims[RLIM_NLIMITS], *limits[RLIM_NLIMITS];
 	cr_auto_free uint32_t *tids = calloc(p->n_threads + 1, sizeof(*tids));
-	int ret;
+	Cr__Creds creds = CR__CREDS__INIT;
+	int ret = -1;
 
 	if (!tids)
 		return cr_err_sys(err, "out of memory");
@@ -192,16 +211,20 @@ static int put_task(struct cr_writer *w, struct cr_process *p, const struct kin 
 		tids[k] = (uint32_t)p->threads[k].tid;
 	m.n_tids = p->n_threads;
 	m.tids = tids;
+	if (p->dead_leader && leader_creds(p, &creds, err) < 0)
+		goto out;
+	if (p->dead_leader)
+		m.zombie_creds = &creds;
 	if (signals_pending(status, "ShdPnd") &&
-	    signals_peek(&p->threads[0], true, 0, &sigs, err) < 0) {
-		signals_free(&sigs);
-		return -1;
-	}
+	    signals_peek(&p->threads[0], true, 0, &sigs, err) < 0)
+		goto out;
 	p->signals_known = (uint32_t)sigs.count;
 	m.shared_signals = sigs.list;
 	m.n_shared_signals = sigs.count;
 	ret = cr_writer_put(w, CR_KIND_TASK, &m, err);
+out:
 	signals_free(&sigs);
+	cr_creds_release(&creds);
 	return ret;
 }
 
@@ -284,14 +307,11 @@ static int put_zombie(struct cr_writer *w, const struct cr_process *p, const str
 {
 	Cr__Creds creds = CR__CREDS__INIT;
 	Cr__Task m = CR__TASK__INIT;
-	cr_auto_free char *status = NULL;
 	int ret = -1;
 
-	if (cr_proc_read(p->pid, "status", &status, NULL, err) < 0)
-		return -1;
 	fill_stat(p, kin, &m);
 	m.zombie_creds = &creds;
-	if (cr_creds_parse(p->pid, status, &creds, err) == 0)
+	if (leader_creds(p, &creds, err) == 0)
 		ret = cr_writer_put(w, CR_KIND_TASK, &m, err);
 	cr_creds_release(&creds);
 	return ret;

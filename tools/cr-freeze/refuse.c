@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "refuse.h"
 
-#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "arch.h"
@@ -28,7 +26,7 @@ static int refuse(struct check *c, pid_t pid, const char *object, const char *ki
 	return cr_refuse(c->w, pid, object, kind, remedy, err);
 }
 
-static int check_namespaces(struct check *c, pid_t pid, struct cr_err *err)
+static int check_namespaces(struct check *c, const struct cr_process *p, struct cr_err *err)
 {
 	static const char *const names[] = {
 		"mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time",
@@ -40,43 +38,29 @@ static int check_namespaces(struct check *c, pid_t pid, struct cr_err *err)
 		snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
 		if (stat(path, &own) < 0)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, names[i]);
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)cr_process_eye(p), names[i]);
 		if (stat(path, &its) < 0)
 			return cr_err_sys(err, "unable to stat %s", path);
 		if (own.st_ino == its.st_ino)
 			continue;
 		snprintf(kind, sizeof(kind), "in a %s namespace of its own: not supported",
 			 names[i]);
-		if (refuse(c, pid, "", kind, "run the tools inside of that namespace", err) < 0)
+		if (refuse(c, p->pid, "", kind, "run the tools inside of that namespace", err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int check_shared(struct check *c, const struct cr_process *p, struct cr_err *err)
+static int check_shared(struct check *c, const struct cr_process *p, const struct share *share,
+			struct cr_err *err)
 {
-	static const struct {
-		int type;
-		const char *name;
-	} tables[] = {
-		{ KCMP_VM, "memory (CLONE_VM)" },
-		{ KCMP_FILES, "descriptor table (CLONE_FILES)" },
-		{ KCMP_FS, "working directory (CLONE_FS)" },
-		{ KCMP_SIGHAND, "signal handlers (CLONE_SIGHAND)" },
-	};
-	char kind[96];
+	char what[96];
 
-	if (!p->parent)
+	if (!share->vm)
 		return 0;
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-		if (syscall(SYS_kcmp, p->pid, p->parent, tables[i].type, 0, 0) != 0)
-			continue;
-		snprintf(kind, sizeof(kind), "shares its %s with its parent: not supported",
-			 tables[i].name);
-		if (refuse(c, p->pid, "", kind, "", err) < 0)
-			return -1;
-	}
-	return 0;
+	snprintf(what, sizeof(what), "shares its memory with process %d: not supported",
+		 (int)share->vm);
+	return refuse(c, p->pid, "", what, "", err);
 }
 
 /* Sessions and groups that are led from outside: a shell's job. */
@@ -134,10 +118,7 @@ static int check_process(struct check *c, const struct cr_process *p, const stru
 		return -1;
 	if (p->zombie)
 		return 0;
-	if (p->dead_leader &&
-	    refuse(c, p->pid, "", "main thread ended, others live on: not supported", "", err) < 0)
-		return -1;
-	if (check_namespaces(c, p->pid, err) < 0 || check_shared(c, p, err) < 0)
+	if (check_namespaces(c, p, err) < 0 || check_shared(c, p, &kin->share, err) < 0)
 		return -1;
 	for (unsigned int k = 0; k < p->n_threads; k++)
 		if (check_thread(c, &p->threads[k], err) < 0)

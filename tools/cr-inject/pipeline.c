@@ -111,7 +111,7 @@ static int put_process(struct cr_stage *st, struct cr_session *s, const struct t
 	    timer_check(st, s, t->pid, t->tids, t->n_tids, in_tree, ts, timers, err) < 0 ||
 	    ask_put_inside(st, t->pid, data, timers, err) < 0)
 		return -1;
-	return ask_put_thread(st, t->pid, t->pid, &data->thread, err);
+	return ask_put_thread(st, t->pid, (pid_t)t->tids[0], &data->thread, err);
 }
 
 static int ask_process(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,

@@ -176,6 +176,13 @@ static int alt_stack(const Cr__ThreadInside *in, struct vec *v, struct arena *a,
 	return 0;
 }
 
+/* The parent's main thread has to end first. */
+static bool pdeath_is_late(const struct task_image *t, unsigned int n)
+{
+	return t->threads[n].inside->parent_death_signal && t->parent &&
+	       t->parent->task->dead_leader;
+}
+
 int attrs_thread(struct restore *r, const struct task_image *t, unsigned int n, struct vec *v,
 		 struct arena *a, struct cr_err *err)
 {
@@ -201,7 +208,8 @@ int attrs_thread(struct restore *r, const struct task_image *t, unsigned int n, 
 	/* A change of credentials has reset both of these. */
 	if (n == 0 && t->inside->dumpable <= 1)
 		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_DUMPABLE, t->inside->dumpable);
-	vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_PDEATHSIG, in->parent_death_signal);
+	if (!pdeath_is_late(t, n))
+		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_PDEATHSIG, in->parent_death_signal);
 	return 0;
 }
 
@@ -215,7 +223,8 @@ static bool has_timers(const struct task_image *t)
 
 bool attrs_is_late(const struct task_image *t, unsigned int n)
 {
-	return t->threads[n].thread->has_remaining || (n == 0 && has_timers(t));
+	return t->threads[n].thread->has_remaining || (n == 0 && has_timers(t)) ||
+	       pdeath_is_late(t, n);
 }
 
 static int start_timers(const struct task_image *t, struct vec *v, struct arena *a,
@@ -294,6 +303,9 @@ int attrs_park(struct restore *r, const struct task_image *t, unsigned int n,
 		vec_op(v, CR_OP_WAIT, LABEL_WAIT, VEC_ARGS(P(&ctl->gate), 0));
 		if (n == 0 && start_timers(t, v, a, err) < 0)
 			return -1;
+		if (pdeath_is_late(t, n))
+			vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_PDEATHSIG,
+				t->threads[n].inside->parent_death_signal);
 	}
 	op = vec_op(v, CR_OP_PARK, LABEL_PARK, VEC_ARGS(0));
 	return th->has_remaining ? sleep_call(th, op, a, err) : 0;

@@ -30,6 +30,7 @@
 
 #define AGENT_STACK 8192ul
 #define THREAD_STACK 2048ul
+#define TASK_COMM 16
 
 static void futex_wake(uint32_t *word)
 {
@@ -148,22 +149,46 @@ static int add_thread(struct restore *r, const struct task_image *t, unsigned in
 	return 0;
 }
 
+/* A main thread that has ended: its threads go on without it. */
+static int end_leader(struct restore *r, const struct task_image *t, struct vec *v, struct arena *a,
+		      struct cr_err *err)
+{
+	char *name = arena_alloc(a, TASK_COMM, err);
+
+	if (!name)
+		return -1;
+	snprintf(name, TASK_COMM, "%s", t->task->comm);
+	vec_sys(v, LABEL_NAME, SYS_prctl, PR_SET_NAME, P(name));
+	if (t->task->zombie_creds && creds_build(r, t->task->zombie_creds, 0, v, a, err) < 0)
+		return -1;
+	/* The kernel would still send it on behalf of the dead. */
+	vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_PDEATHSIG, 0);
+	vec_sys(v, LABEL_THREAD, SYS_exit, WEXITSTATUS((int)t->task->exit_status));
+	return 0;
+}
+
 static int build_vector(struct restore *r, const struct task_image *t, struct agent_place *p,
 			struct cr_agent_ctl *ctl, struct vec *v, struct cr_err *err)
 {
 	struct arena *a = &p->arena;
-	uint64_t *vectors = arena_alloc(a, t->n_threads * sizeof(*vectors), err);
+	uint64_t *vectors = arena_alloc(a, (t->n_threads + 1) * sizeof(*vectors), err);
 
 	if (!vectors || mem_build(r, t, p, v, a, err) < 0 ||
 	    locks_of_process(r, t, v, a, err) < 0 || attrs_process(r, t, v, a, err) < 0)
 		return -1;
-	for (unsigned int n = 1; n < t->n_threads; n++)
+	for (unsigned int n = t->task->dead_leader ? 0 : 1; n < t->n_threads; n++)
 		if (add_thread(r, t, n, ctl, v, a, &vectors[n], err) < 0)
 			return -1;
-	if (attrs_thread(r, t, 0, v, a, err) < 0 || attrs_park(r, t, 0, ctl, v, a, err) < 0)
+	if (t->task->dead_leader) {
+		if (end_leader(r, t, v, a, err) < 0)
+			return -1;
+	} else if (attrs_thread(r, t, 0, v, a, err) < 0 ||
+		   attrs_park(r, t, 0, ctl, v, a, err) < 0) {
 		return -1;
+	}
 	ctl->vector = vec_finish(v, a, ctl, t->task->pid, err);
-	vectors[0] = (uint64_t)(uintptr_t)ctl->vector;
+	/* The last one is that of a leader which does not stay. */
+	vectors[t->task->dead_leader ? t->n_threads : 0] = (uint64_t)(uintptr_t)ctl->vector;
 	ctl->vectors = (uint64_t)(uintptr_t)vectors;
 	return ctl->vector ? 0 : -1;
 }

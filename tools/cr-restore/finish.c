@@ -25,6 +25,7 @@
 #include "vdso.h"
 #include "vec.h"
 
+#define NUM_THREADS 20 /* proc_pid_stat(5) */
 #define LOOK_MS 200 /* how often to look whether somebody has died */
 
 struct finish {
@@ -60,23 +61,25 @@ int finish_check(struct restore *r, struct cr_err *err)
 	return 0;
 }
 
-static bool peek(pid_t pid, uint64_t from, void *to, size_t len)
+static bool peek(const struct slot *s, uint64_t from, void *to, size_t len)
 {
 	struct iovec local = { to, len }, remote = { (void *)from, len };
 
-	return process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)len;
+	/* The memory of a dead leader is seen through another thread only. */
+	return (s->eye &&
+		process_vm_readv((pid_t)s->eye, &local, 1, &remote, 1, 0) == (ssize_t)len) ||
+	       process_vm_readv((pid_t)s->pid, &local, 1, &remote, 1, 0) == (ssize_t)len;
 }
 
 static bool vector_of(const struct slot *s, unsigned int n, uint64_t *at, struct cr_vector *v)
 {
-	return peek((pid_t)s->pid, s->ctl.vectors + n * sizeof(*at), at, sizeof(*at)) &&
-	       peek((pid_t)s->pid, *at, v, sizeof(*v));
+	return peek(s, s->ctl.vectors + n * sizeof(*at), at, sizeof(*at)) &&
+	       peek(s, *at, v, sizeof(*v));
 }
 
 static bool op_of(const struct slot *s, uint64_t vector, uint32_t i, struct cr_op *op)
 {
-	return peek((pid_t)s->pid, vector + sizeof(struct cr_vector) + i * sizeof(*op), op,
-		    sizeof(*op));
+	return peek(s, vector + sizeof(struct cr_vector) + i * sizeof(*op), op, sizeof(*op));
 }
 
 static int agent_failed(const struct task_image *t, const struct slot *s, struct cr_err *err)
@@ -86,7 +89,7 @@ static int agent_failed(const struct task_image *t, const struct slot *s, struct
 	uint64_t at;
 	bool found = false;
 
-	for (unsigned int n = 0; !found && n < t->n_threads; n++)
+	for (unsigned int n = 0; !found && n < t->n_threads + t->task->dead_leader; n++)
 		found = vector_of(s, n, &at, &v) && v.failed && op_of(s, at, v.done, &op);
 	if (!found)
 		return cr_err_set(err, CR_SYSTEM, "pid %u: the agent has failed", t->task->pid);
@@ -121,7 +124,8 @@ static int look_around(struct restore *r, struct cr_err *err)
 
 		if (!pid || task_is_zombie(t))
 			continue;
-		if (cr_proc_stat((pid_t)pid, &st, &ignored) < 0 || st.state == 'Z')
+		if (cr_proc_stat((pid_t)pid, &st, &ignored) < 0 ||
+		    (st.state == 'Z' && st.field[NUM_THREADS] < 2))
 			return cr_err_set(err, CR_SYSTEM,
 					  "pid %u: it died while it was being restored (status %d)",
 					  t->task->pid, (int)st.field[52]);
@@ -157,6 +161,25 @@ static unsigned int late_threads(const struct task_image *t)
 	return n;
 }
 
+/* Their children are told of that death, which is none to them, before they
+ * ask for the parent-death signal. */
+static int await_dead_leaders(struct restore *r, struct cr_err *err)
+{
+	struct timespec tick = { 0, 100000 };
+
+	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
+		const struct task_image *t = &r->img.tasks[i];
+		struct cr_proc_stat st = { .state = t->task->dead_leader ? 'R' : 'Z' };
+
+		while (st.state != 'Z') {
+			if (cr_proc_stat((pid_t)slot_of(r, t)->pid, &st, err) < 0)
+				return -1;
+			nanosleep(&tick, NULL);
+		}
+	}
+	return 0;
+}
+
 int finish_wait(struct restore *r, struct cr_err *err)
 {
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
@@ -165,6 +188,8 @@ int finish_wait(struct restore *r, struct cr_err *err)
 		if (!task_is_zombie(t) && wait_arrived(r, t, t->n_threads, err) < 0)
 			return -1;
 	}
+	if (await_dead_leaders(r, err) < 0)
+		return -1;
 	cr_fault("all-arrived");
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
 		const struct task_image *t = &r->img.tasks[i];

@@ -274,6 +274,15 @@ static int prove(const struct member *m, struct cr_err *err)
 	return compare(m, "process group", getpgrp(), t->task->pgid, err);
 }
 
+/* A main thread that ends counts as the parent's death. */
+static bool parent_leader_dies(const struct member *m)
+{
+	int parent = m->birth->parent;
+
+	return parent != CR_OUTSIDE && parent < (int)m->r->img.n_tasks &&
+	       m->r->img.tasks[parent].task->dead_leader;
+}
+
 static int find_place(struct member *m, struct cr_err *err)
 {
 	const struct cr_birth *b = m->birth;
@@ -281,13 +290,13 @@ static int find_place(struct member *m, struct cr_err *err)
 		      m->r->family.births[b->maker].kind == CR_BIRTH_MIDDLE;
 
 	/* Whose parent dies is not to die with it. */
-	if (!orphan && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (!orphan && !parent_leader_dies(m) && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return cr_err_sys(err, "PR_SET_PDEATHSIG");
 	if (be_born(m, err) < 0 || adopt(m, err) < 0 || join_group(m, err) < 0)
 		return -1;
 	if (b->kind != CR_BIRTH_TASK)
 		return 0;
-	if (orphan && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (orphan && !parent_leader_dies(m) && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return cr_err_sys(err, "PR_SET_PDEATHSIG");
 	return reap_helpers(m, false, 0, err) < 0 ? -1 : prove(m, err);
 }
@@ -317,6 +326,9 @@ pid_t family_start(struct restore *r, struct cr_err *err)
 	int next = r->family.first_kid;
 
 	r->outer_pgid = getpgrp();
+	for (unsigned int i = 0; i < r->img.n_tasks; i++)
+		if (r->img.tasks[i].task->dead_leader)
+			slot_at(r, i)->eye = r->img.tasks[i].task->tids[0];
 	if (spawn_kids(r, &next, false, err) < 0)
 		return -1;
 	return 0;

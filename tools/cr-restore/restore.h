@@ -20,6 +20,7 @@
 struct slot {
 	struct cr_agent_ctl ctl;
 	uint32_t pid; /* once it was created, 0 before */
+	uint32_t eye; /* of a task whose leader is dead: a thread that lives */
 	struct cr_err err; /* of ordinary code, when ctl.failed is set */
 };
 

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which processes of the tree share their memory, descriptor table or working
+ * directory (kcmp(2)): clone(2) without CLONE_THREAD can do that.
+ */
+#ifndef SHARE_H
+#define SHARE_H
+
+#include "tree.h"
+
+/* Pid of the first process of the tree with the same; 0: nobody before it. */
+struct share {
+	pid_t vm;
+	pid_t files;
+	pid_t fs;
+	pid_t sighand;
+};
+
+/* One for each process of the tree; malloc'ed, NULL on an error. */
+struct share *share_find(const struct cr_tree *tree, struct cr_err *err);
+
+#endif
