@@ -44,6 +44,7 @@ our @ALL = (
 	[fds => 'fifos, packets', 'fifo'],
 	[fds => 'terminals', 'tty'],
 	[fds => 'file locks', 'lock', options => ['--file-locks']],
+	[fds => 'inotify', 'inotify'],
 	[sockets => 'unix sockets without names', 'unixpair'],
 	[sockets => 'unix sockets with names', 'unixname'],
 	[ident => 'identity', 'ident'],

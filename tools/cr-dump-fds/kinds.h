@@ -8,6 +8,7 @@
 extern const struct file_kind kind_epoll;
 extern const struct file_kind kind_eventfd;
 extern const struct file_kind kind_fifo;
+extern const struct file_kind kind_inotify;
 extern const struct file_kind kind_memfd;
 extern const struct file_kind kind_other;
 extern const struct file_kind kind_pidfd;

@@ -25,6 +25,7 @@
 #include "ghost.h"
 #include "image.h"
 #include "inherit.h"
+#include "inotify.h"
 #include "make-family.h"
 #include "mem.h"
 #include "msg.h"
@@ -158,7 +159,7 @@ static int await(struct cr_err *err)
 	int ret = verify_start(&r, &v, err);
 
 	if (ret == 0 && (files_open_of_tree(&r, err) < 0 || finish_wait(&r, err) < 0 ||
-			 owners_restore(&r, err) < 0))
+			 owners_restore(&r, err) < 0 || inotify_restore(&r, err) < 0))
 		ret = -1;
 	if (verify_end(v, ret < 0 ? &second : err) < 0)
 		return -1;

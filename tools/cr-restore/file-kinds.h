@@ -9,6 +9,7 @@ extern const struct file_ops epoll_ops;
 extern const struct file_ops eventfd_ops;
 extern const struct file_ops external_ops;
 extern const struct file_ops fifo_ops;
+extern const struct file_ops inotify_ops;
 extern const struct file_ops memfd_ops;
 extern const struct file_ops pidfd_ops;
 extern const struct file_ops pipe_ops;

@@ -7,8 +7,7 @@
 
 #include "clean.h"
 
-/* A descriptor of ours for description @id. */
-static int get(struct restore *r, uint32_t id, struct cr_err *err)
+int owner_get_file(struct restore *r, uint32_t id, struct cr_err *err)
 {
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
 		const struct task_image *t = &r->img.tasks[i];
@@ -26,7 +25,7 @@ static int get(struct restore *r, uint32_t id, struct cr_err *err)
 			return fd < 0 ? cr_err_sys(err, "pidfd_getfd") : fd;
 		}
 	}
-	return cr_err_set(err, CR_BAD_INPUT, "the owner of a file %u that nobody has", id);
+	return cr_err_set(err, CR_BAD_INPUT, "a file %u that nobody has", id);
 }
 
 /* The kernel notes who sets it: permission to signal is judged by that. */
@@ -48,7 +47,7 @@ static int set_as(int fd, const Cr__FileOwner *o, struct cr_err *err)
 
 static int restore_owner(struct restore *r, const Cr__FileOwner *o, struct cr_err *err)
 {
-	cr_auto_fd int fd = get(r, o->file, err);
+	cr_auto_fd int fd = owner_get_file(r, o->file, err);
 
 	if (fd < 0 || (o->pid && set_as(fd, o, err) < 0))
 		return -1;
