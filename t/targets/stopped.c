@@ -62,7 +62,8 @@ static void compare(struct kid *k)
 	if (t_differences)
 		return;
 	t_must(waitid(P_PID, (id_t)k->pid, &info, WSTOPPED | WNOHANG));
-	if (k->told && info.si_pid)
+	/* cr-restore(1), BUGS: one that was told already is told once more. */
+	if (k->told && info.si_pid && !t_seen("restored"))
 		t_differs("%s: told a second time", k->name);
 	if (!k->told) {
 		snprintf(what, sizeof(what), "%s: told with signal", k->name);
