@@ -206,6 +206,8 @@ static const struct {
 	{ NULL, "sigmask", CR_SHOW_SET, NULL, put_sigset },
 	{ "SigAction", "mask", CR_SHOW_SET, NULL, put_sigset },
 	{ NULL, "xfeatures", CR_SHOW_SET, NULL, put_xfeatures },
+	{ NULL, "xstate_permitted", CR_SHOW_SET, NULL, put_xfeatures },
+	{ "MemPolicy", "mode", CR_SHOW_PLAIN, NULL, NULL },	/* MPOL_*, no st_mode */
 	{ NULL, "mode", CR_SHOW_SET, NULL, put_mode },
 	{ NULL, "umask", CR_SHOW_ONE, NULL, put_umask },
 	{ NULL, "dev", CR_SHOW_ONE, NULL, put_dev },
@@ -235,7 +237,7 @@ enum cr_show_decoded cr_show_decode(const char *msg, const char *field, uint64_t
 		/* Every such field has 32 bits; its sign is one of them. */
 		if (known[i].bits)
 			put_bits(known[i].bits, value & UINT32_MAX, buf, size);
-		else
+		else if (known[i].put)
 			known[i].put(value, buf, size);
 		return known[i].how;
 	}

@@ -26,7 +26,9 @@ static const struct {
 	{ "EpollItem", "file", IDS_FILE, false, "no open file description" },
 	{ "FileOwner", "file", IDS_FILE, false, "no open file description" },
 	{ NULL, "shmem", IDS_SHMEM, true, "no shared memory object" },
+	{ "FileLock", "file", IDS_FILE, false, "no open file description" },
 	{ NULL, "ghost", IDS_GHOST, true, "no deleted file" },
+	{ "FileRef", "embedded", IDS_GHOST, true, "no carried file" },
 	{ "UnixSocket", "peer", IDS_FILE, true, "no open file description" },
 	{ "Pipe", "pipe", IDS_PIPE_DATA, false, "no pipe data" },
 };
