@@ -16,6 +16,7 @@
 
 enum cr_session_request {
 	CR_SESSION_READY,	/* no reply */
+	CR_SESSION_HOLD,	/* .done: milliseconds; no reply */
 	CR_SESSION_INJECT,
 	CR_SESSION_RUN,
 	CR_SESSION_RUN_EACH,	/* the data is that of all threads */

@@ -121,6 +121,13 @@ int cr_session_ready(struct cr_session *s, struct cr_err *err)
 	return send_msg(s, &m, &empty, err);
 }
 
+int cr_session_hold(struct cr_session *s, uint32_t ms, struct cr_err *err)
+{
+	struct cr_session_msg m = { .request = CR_SESSION_HOLD, .done = ms };
+
+	return send_msg(s, &m, &empty, err);
+}
+
 int cr_session_inject(struct cr_session *s, pid_t pid, struct cr_agent_info *out,
 		      struct cr_err *err)
 {

@@ -34,6 +34,10 @@ struct cr_agent_info {
 #define CR_SESSION_OPS_MAX 256
 #define CR_SESSION_TIDS_MAX 1024u
 
+/* The pipeline is not up yet: the warden waits that long for the word that it
+ * is; 0: no longer than for any pipeline. */
+int cr_session_hold(struct cr_session *s, uint32_t ms, struct cr_err *err) CR_MUST;
+
 /* Bring the agent into a frozen process; again is fine. */
 int cr_session_inject(struct cr_session *s, pid_t pid, struct cr_agent_info *out,
 		      struct cr_err *err) CR_MUST;

@@ -141,6 +141,15 @@ static int begin(struct cr_stage *st, const struct cr_record *rec, struct cr_err
 	return 0;
 }
 
+static bool wanted(const struct cr_stage *st, const struct cr_record *rec)
+{
+	const uint16_t *k = st->ops->wants;
+
+	while (k && *k && *k != rec->kind)
+		k++;
+	return rec->info && st->ops->record && (!k || *k);
+}
+
 static int handle(struct cr_stage *st, const struct cr_record *rec, struct cr_err *err)
 {
 	void *msg = NULL;
@@ -149,7 +158,7 @@ static int handle(struct cr_stage *st, const struct cr_record *rec, struct cr_er
 
 	if (rec->kind == CR_KIND_HEADER)
 		return begin(st, rec, err);
-	if (rec->info) {
+	if (wanted(st, rec)) {
 		msg = cr_record_unpack(rec, err);
 		if (!msg)
 			return -1;

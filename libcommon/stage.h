@@ -28,12 +28,16 @@ struct cr_stage_ops {
 	/* The Header has come; cr_stage_header() and cr_stage_session() work.
 	 * Nothing is frozen before it returns: the place to prepare. */
 	int (*start)(struct cr_stage *st, void *ctx, struct cr_err *err);
-	/* A record has come: @msg is its decoded payload (NULL: unknown, optional).
+	/* A record has come: @msg is its decoded payload (NULL: unknown, or none
+	 * of the kinds in ->wants).
 	 * Called before the record is copied on, so that work on it is ordered. */
 	int (*record)(struct cr_stage *st, void *ctx, const struct cr_record *rec, const void *msg,
 		      struct cr_err *err);
 	/* End has come on stdin and is not yet written. */
 	int (*finish)(struct cr_stage *st, void *ctx, struct cr_err *err);
+	/* Kinds to decode, ends with 0; NULL: all.  An address space is large, and
+	 * of no interest to most stages. */
+	const uint16_t *wants;
 	bool tail;	/* writes no stream: cr-imgtool */
 };
 

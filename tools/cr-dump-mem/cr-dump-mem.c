@@ -13,6 +13,8 @@
 #include "opt.h"
 #include "warm.h"
 
+#define HOLD_MS 30000	/* the freeze waits for warm_up() that long */
+
 static struct dump dump = { .ghost_limit = CR_GHOST_LIMIT, .dirfd = -1, .pages_fd = -1 };
 
 static const struct cr_opt options[] = {
@@ -53,10 +55,15 @@ static int prepare(struct cr_stage *st, struct dump *d, struct cr_err *err)
 
 static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
 {
+	struct cr_session *session;
+
 	if (prepare(st, ctx, err) < 0)
 		return -1;
+	session = cr_stage_session(st, err);
+	if (!session || cr_session_hold(session, HOLD_MS, err) < 0)
+		return -1;
 	warm_up(ctx, (pid_t)cr_stage_header(st)->root_pid);
-	return 0;
+	return cr_session_hold(session, 0, err);
 }
 
 static int add_target(struct dump *d, const Cr__Task *task, struct cr_err *err)
@@ -144,7 +151,9 @@ static void release(struct dump *d)
 
 int main(int argc, char **argv)
 {
+	static const uint16_t wants[] = { CR_KIND_TASK, CR_KIND_AGENT, 0 };
 	static const struct cr_stage_ops ops = {
+		.wants = wants,
 		.start = start,
 		.record = record,
 		.finish = finish,

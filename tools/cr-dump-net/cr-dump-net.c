@@ -104,7 +104,12 @@ static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 
 int main(int argc, char **argv)
 {
-	static const struct cr_stage_ops ops = { .record = record, .finish = finish };
+	static const uint16_t wants[] = { CR_KIND_SOCKET, 0 };
+	static const struct cr_stage_ops ops = {
+		.record = record,
+		.finish = finish,
+		.wants = wants,
+	};
 	int ret;
 
 	cr_opt_parse(&spec, argc, argv);

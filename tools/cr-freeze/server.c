@@ -21,6 +21,7 @@
 #include "session-proto.h"
 
 #define MAX_CLIENTS 32
+#define MAX_HOLD_MS 60000	/* that a stage may take to prepare itself */
 
 enum { AT_OUT, AT_SIGNAL, AT_LISTEN, AT_CLIENTS };
 
@@ -31,6 +32,8 @@ struct server {
 	int clients[MAX_CLIENTS];
 	unsigned int n_clients;
 	bool ready;
+	int wait_ms;		/* for the pipeline to be up */
+	uint64_t deadline;	/* CLOCK_MONOTONIC, ns */
 	bool ended;	/* the tree has its end */
 	bool committed;
 	struct cr_tree *tree;
@@ -208,6 +211,11 @@ static int do_end(struct server *s, struct cr_session_msg *m, struct cr_err *err
 	return 0;
 }
 
+static void wait_for_ready(struct server *s, int ms)
+{
+	s->deadline = cr_now_ns() + (uint64_t)ms * 1000000u;
+}
+
 static int dispatch(struct server *s, struct cr_session_msg *m, size_t len, struct cr_err *err)
 {
 	if (m->version != sizeof(struct cr_op) || m->count > CR_SESSION_OPS_MAX ||
@@ -218,6 +226,9 @@ static int dispatch(struct server *s, struct cr_session_msg *m, size_t len, stru
 	switch (m->request) {
 	case CR_SESSION_READY:
 		s->ready = true;
+		return 0;
+	case CR_SESSION_HOLD:
+		wait_for_ready(s, m->done && m->done < MAX_HOLD_MS ? (int)m->done : s->wait_ms);
 		return 0;
 	case CR_SESSION_INJECT:
 		return do_inject(s, m, err);
@@ -254,7 +265,7 @@ static bool serve_client(struct server *s, int fd)
 		memcpy(s->buf + sizeof(*m), err.msg, len);
 		len += sizeof(*m);
 	} else {
-		if (m->request == CR_SESSION_READY)
+		if (m->request == CR_SESSION_READY || m->request == CR_SESSION_HOLD)
 			return true;
 		m->class = 0;
 		len = (size_t)n;
@@ -289,15 +300,15 @@ static int serve_once(struct server *s, int out_fd, int ms, struct cr_err *err)
 
 int server_wait_ready(struct server *s, int out_fd, int ms, struct cr_err *err)
 {
-	uint64_t deadline = cr_now_ns() + (uint64_t)ms * 1000000u;
-
+	s->wait_ms = ms;
+	wait_for_ready(s, ms);
 	while (!s->ready) {
 		uint64_t now = cr_now_ns();
 		int ret;
 
-		if (now >= deadline)
+		if (now >= s->deadline)
 			break;
-		ret = serve_once(s, out_fd, (int)((deadline - now + 999999) / 1000000), err);
+		ret = serve_once(s, out_fd, (int)((s->deadline - now + 999999) / 1000000), err);
 		if (ret < 0)
 			return -1;
 		if (ret > 0)

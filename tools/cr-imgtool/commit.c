@@ -152,8 +152,14 @@ static int write_stats(struct commit *c, int fd, struct cr_err *err)
 
 static int run(struct commit *c, int dirfd)
 {
-	const struct cr_stage_ops ops = {
-		.start = on_start, .record = on_record, .finish = on_finish, .tail = true
+	static const uint16_t wants[] = { CR_KIND_PAGES, CR_KIND_PAGES_FILE, CR_KIND_GHOST,
+					  CR_KIND_STATS, 0 };
+	static const struct cr_stage_ops ops = {
+		.start = on_start,
+		.record = on_record,
+		.finish = on_finish,
+		.wants = wants,
+		.tail = true,
 	};
 	cr_auto_fd int stats = -1;
 	struct cr_err err;

@@ -181,7 +181,12 @@ static int on_finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 
 int pipeline_run(void)
 {
-	static const struct cr_stage_ops ops = { .record = on_record, .finish = on_finish };
+	static const uint16_t wants[] = { CR_KIND_TASK, CR_KIND_THREAD, 0 };
+	static const struct cr_stage_ops ops = {
+		.record = on_record,
+		.finish = on_finish,
+		.wants = wants,
+	};
 	struct tasks ts = { 0 };
 	int ret = cr_stage_run(&ops, &ts);
 
