@@ -20,6 +20,7 @@
 #define EVENT(status) ((status) >> 16)
 #define SYSCALL_STOP (SIGTRAP | 0x80)
 #define SIGSET_BYTES 8
+#define SELECTOR_ALLOW 0	/* SYSCALL_DISPATCH_FILTER_ALLOW */
 #define TICK_NS 2000000		/* how often to look for a death that nobody tells of */
 
 #ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
@@ -319,12 +320,17 @@ int cr_tracee_dispatched(struct cr_tracee *t, bool *yes, struct cr_err *err)
 	struct {
 		uint64_t mode, selector, offset, len;
 	} config = { 0 };
+	uint8_t selector;
 
 	if (pt(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, sizeof(config),
 	       (unsigned long)&config) < 0 &&
 	    errno != EIO && errno != EINVAL)
 		return failed(t, err, "PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG");
-	*yes = config.mode != 0;
+	/* The thread's own memory switches it: 0 lets its calls through, and
+	 * stays while the thread does not run. */
+	*yes = config.mode != 0 &&
+	       (!config.selector || !peek(t, config.selector, &selector, sizeof(selector)) ||
+		selector != SELECTOR_ALLOW);
 	return 0;
 }
 

@@ -82,6 +82,25 @@ static void park(struct cr_agent_ctl *ctl, struct cr_op *op)
 	wait_for_tracer(ctl);
 }
 
+static int64_t set_time(int64_t *ts, int64_t clock, int64_t plus)
+{
+	int64_t ret = sys6(__NR_clock_gettime, clock, (long)ts, 0, 0, 0, 0);
+
+	if (ret < 0)
+		return ret;
+	ts[0] += plus / 1000000000;
+	ts[1] += plus % 1000000000;
+	if (ts[1] < 0 || ts[1] >= 1000000000) {
+		ts[0] += ts[1] < 0 ? -1 : 1;
+		ts[1] += ts[1] < 0 ? 1000000000 : -1000000000;
+	}
+	if (ts[0] < 0) {
+		ts[0] = 0;
+		ts[1] = 1;
+	}
+	return 0;
+}
+
 static int64_t run_op(struct cr_vector *v, struct cr_op *op)
 {
 	int64_t a[6];
@@ -117,6 +136,8 @@ static int64_t run_op(struct cr_vector *v, struct cr_op *op)
 			to[i] = from[i];
 		return 0;
 	}
+	if (op->type == CR_OP_CLOCK)
+		return set_time((int64_t *)a[0], a[1], a[2]);
 	if (op->type == CR_OP_PARK)
 		park(v->ctl, op);
 	return -EINTR_NR;

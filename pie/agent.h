@@ -34,6 +34,8 @@ enum cr_op_type {
 	CR_OP_WAIT,	/* until the 32-bit word at arg[0] is no longer arg[1] */
 	CR_OP_ADD,	/* add arg[1] to the 32-bit word at arg[0] and wake its waiters */
 	CR_OP_COPY,	/* copy arg[2] bytes from arg[1] to arg[0] */
+	CR_OP_CLOCK,	/* struct timespec at arg[0] = time of clock arg[1] plus
+			 * arg[2] ns, at least 1 ns */
 	CR_OP_PARK,	/* add 1 to .arrived, then wait to be taken over by a
 			 * tracer: with nr >= 0 inside of the system call
 			 * nr(arg[0..5]), which it makes once */

@@ -52,6 +52,9 @@ our @ALL = (
 	[ident => 'credentials of root', 'creds'],
 	[ident => 'credentials of nobody', 'creds', args => ['nobody']],
 	[ident => 'credentials with some capabilities', 'creds', args => ['caps']],
+	[attrs => 'timers', 'timers'],
+	[attrs => 'scheduling', 'scheduling'],
+	[attrs => 'prctl settings', 'special'],
 );
 
 BEGIN { CRTest->export_to_level(0, "CRTest") }

@@ -2,6 +2,9 @@
 #include "attrs.h"
 
 #include "arch.h"
+#include "scheduling.h"
+#include "special.h"
+#include "timers.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -24,6 +27,21 @@ struct kernel_sigaction {
 	uint64_t restorer;
 	uint64_t mask;
 };
+
+static int late_check(const struct restore *r, const struct task_image *t, struct cr_err *err)
+{
+	const struct msg_list *late = &r->img.kinds[CR_KIND_LATE_SIGNALS];
+
+	for (unsigned int i = 0; i < late->count; i++) {
+		const Cr__LateSignals *m = late->items[i];
+
+		for (size_t k = 0; m->pid == t->task->pid && k < m->n_signals; k++)
+			if (m->signals[k].len != sizeof(siginfo_t))
+				return cr_err_set(err, CR_BAD_INPUT, "pid %u: malformed signal",
+						  m->pid);
+	}
+	return 0;
+}
 
 int attrs_check(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
@@ -56,6 +74,9 @@ int attrs_check(struct restore *r, const struct task_image *t, struct cr_err *er
 		if (t->task->shared_signals[i].len != sizeof(siginfo_t))
 			return cr_err_set(err, CR_BAD_INPUT, "pid %u: malformed signal",
 					  t->task->pid);
+	if (timers_check(r, t, err) < 0 || scheduling_check(r, t, err) < 0 ||
+	    special_check(r, t, err) < 0 || late_check(r, t, err) < 0)
+		return -1;
 	return creds_check(r, t, err);
 }
 
@@ -112,12 +133,17 @@ static int limits(const struct task_image *t, struct vec *v, struct arena *a, st
 	return 0;
 }
 
-static int queue_signals(const ProtobufCBinaryData *list, size_t count, int64_t pid, int64_t tid,
-			 struct vec *v, struct arena *a, struct cr_err *err)
+static int queue_list(const struct task_image *t, const ProtobufCBinaryData *list, size_t count,
+		      int64_t tid, struct vec *v, struct arena *a, struct cr_err *err)
 {
-	for (size_t i = 0; i < count; i++) {
-		siginfo_t *info = arena_alloc(a, sizeof(*info), err);
+	int64_t pid = t->task->pid;
 
+	for (size_t i = 0; i < count; i++) {
+		siginfo_t *info;
+
+		if (timers_send_again(t, list[i].data))
+			continue;
+		info = arena_alloc(a, sizeof(*info), err);
 		if (!info)
 			return -1;
 		memcpy(info, list[i].data, sizeof(*info));
@@ -130,20 +156,33 @@ static int queue_signals(const ProtobufCBinaryData *list, size_t count, int64_t 
 	return 0;
 }
 
+/* Thread 0: the process's queue. */
+static int queue_signals(const struct restore *r, const struct task_image *t,
+			 const ProtobufCBinaryData *list, size_t count, uint32_t tid, struct vec *v,
+			 struct arena *a, struct cr_err *err)
+{
+	const struct msg_list *late = &r->img.kinds[CR_KIND_LATE_SIGNALS];
+
+	if (queue_list(t, list, count, tid, v, a, err) < 0)
+		return -1;
+	for (unsigned int i = 0; i < late->count; i++) {
+		const Cr__LateSignals *m = late->items[i];
+
+		if (m->pid == t->task->pid && m->tid == tid &&
+		    queue_list(t, m->signals, m->n_signals, tid, v, a, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int attrs_process(struct restore *r, const struct task_image *t, struct vec *v, struct arena *a,
 		  struct cr_err *err)
 {
-	const Cr__Inside *in = t->inside;
-
-	(void)r;
 	if (forget_sigchld(v, a, err) < 0 || signal_actions(t, v, a, err) < 0)
 		return -1;
-	if (in->child_subreaper)
-		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_CHILD_SUBREAPER, 1);
-	if (in->thp_disable)
-		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_THP_DISABLE, 1);
-	if (queue_signals(t->task->shared_signals, t->task->n_shared_signals, t->task->pid, 0, v, a,
-			  err) < 0)
+	special_process(t, v);
+	if (queue_signals(r, t, t->task->shared_signals, t->task->n_shared_signals, 0, v, a, err) <
+	    0)
 		return -1;
 	return limits(t, v, a, err);
 }
@@ -199,59 +238,28 @@ int attrs_thread(struct restore *r, const struct task_image *t, unsigned int n, 
 		vec_sys(v, LABEL_RSEQ, SYS_rseq, (int64_t)th->rseq, th->rseq_len, th->rseq_flags,
 			th->rseq_sig);
 	if (thread_name(th, v, a, err) < 0 || alt_stack(in, v, a, err) < 0 ||
-	    queue_signals(th->signals, th->n_signals, t->task->pid, th->tid, v, a, err) < 0)
+	    queue_signals(r, t, th->signals, th->n_signals, th->tid, v, a, err) < 0)
 		return -1;
-	if (in->timer_slack_ns)
-		vec_try(v, LABEL_PRCTL, SYS_prctl, PR_SET_TIMERSLACK, (int64_t)in->timer_slack_ns);
-	if (creds_build(r, th->creds, t->inside->securebits, v, a, err) < 0)
+	/* Whom they notify must be there: it is the one that made all others. */
+	if ((n == 0 && !t->task->dead_leader && timers_create(t, v, a, err) < 0) ||
+	    special_thread(t, n, v, a, err) < 0 ||
+	    creds_build(r, th->creds, in->securebits, v, a, err) < 0)
 		return -1;
 	/* A change of credentials has reset both of these. */
 	if (n == 0 && t->inside->dumpable <= 1)
 		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_DUMPABLE, t->inside->dumpable);
-	if (!pdeath_is_late(t, n))
+	/* Going away, which is no death of a parent, we would send it. */
+	if (!pdeath_is_late(t, n) && (t->parent || !r->opts.detached))
 		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_PDEATHSIG, in->parent_death_signal);
+	else
+		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_PDEATHSIG, 0);
 	return 0;
-}
-
-static bool has_timers(const struct task_image *t)
-{
-	for (size_t i = 0; i < t->inside->n_itimers; i++)
-		if (t->inside->itimers[i]->value_us || t->inside->itimers[i]->interval_us)
-			return true;
-	return false;
 }
 
 bool attrs_is_late(const struct task_image *t, unsigned int n)
 {
-	return t->threads[n].thread->has_remaining || (n == 0 && has_timers(t)) ||
+	return t->threads[n].thread->has_remaining || (n == 0 && timers_any(t)) ||
 	       pdeath_is_late(t, n);
-}
-
-static int start_timers(const struct task_image *t, struct vec *v, struct arena *a,
-			struct cr_err *err)
-{
-	for (size_t i = 0; i < t->inside->n_itimers && i < 3; i++) {
-		const Cr__ITimer *in = t->inside->itimers[i];
-		struct itimerval *it;
-
-		if (!in->value_us && !in->interval_us)
-			continue;
-		it = arena_alloc(a, sizeof(*it), err);
-		if (!it)
-			return -1;
-		it->it_value.tv_sec = (time_t)(in->value_us / 1000000);
-		it->it_value.tv_usec = (suseconds_t)(in->value_us % 1000000);
-		/*
-		 * Expired, and its SIGALRM not taken from the queue yet: the
-		 * kernel winds it up again when that happens (2.6.17).
-		 */
-		if (i == ITIMER_REAL && !in->value_us)
-			it->it_value.tv_usec = 1;
-		it->it_interval.tv_sec = (time_t)(in->interval_us / 1000000);
-		it->it_interval.tv_usec = (suseconds_t)(in->interval_us % 1000000);
-		vec_sys(v, LABEL_TIMER, SYS_setitimer, (int64_t)i, P(it), 0);
-	}
-	return 0;
 }
 
 /* The call to be asleep in, with the time that is left. */
@@ -301,7 +309,7 @@ int attrs_park(struct restore *r, const struct task_image *t, unsigned int n,
 	if (attrs_is_late(t, n)) {
 		vec_op(v, CR_OP_ADD, LABEL_WAIT, VEC_ARGS(P(&ctl->arrived), 1));
 		vec_op(v, CR_OP_WAIT, LABEL_WAIT, VEC_ARGS(P(&ctl->gate), 0));
-		if (n == 0 && start_timers(t, v, a, err) < 0)
+		if (n == 0 && timers_start(t, v, a, err) < 0)
 			return -1;
 		if (pdeath_is_late(t, n))
 			vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_PDEATHSIG,

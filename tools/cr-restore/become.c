@@ -26,6 +26,8 @@
 #include "lock.h"
 #include "mem.h"
 #include "ref.h"
+#include "special.h"
+#include "timers.h"
 #include "zombie.h"
 
 #define AGENT_STACK 8192ul
@@ -88,7 +90,7 @@ static int set_process(const struct task_image *t, struct cr_err *err)
 		if (write_own("/proc/self/oom_score_adj", text, err) < 0)
 			return -1;
 	}
-	return 0;
+	return special_write(t, err);
 }
 
 /* After everything is opened: root, working directory, umask. */
@@ -180,7 +182,7 @@ static int build_vector(struct restore *r, const struct task_image *t, struct ag
 		if (add_thread(r, t, n, ctl, v, a, &vectors[n], err) < 0)
 			return -1;
 	if (t->task->dead_leader) {
-		if (end_leader(r, t, v, a, err) < 0)
+		if (timers_create(t, v, a, err) < 0 || end_leader(r, t, v, a, err) < 0)
 			return -1;
 	} else if (attrs_thread(r, t, 0, v, a, err) < 0 ||
 		   attrs_park(r, t, 0, ctl, v, a, err) < 0) {

@@ -69,7 +69,8 @@ static int set_groups(const Cr__Creds *c, struct vec *v, struct arena *a, struct
 	return 0;
 }
 
-static int set_caps(const Cr__Creds *c, struct vec *v, struct arena *a, struct cr_err *err)
+static int set_caps(const Cr__Creds *prm_eff, uint64_t inh, struct vec *v, struct arena *a,
+		    struct cr_err *err)
 {
 	struct {
 		struct __user_cap_header_struct head;
@@ -80,12 +81,22 @@ static int set_caps(const Cr__Creds *c, struct vec *v, struct arena *a, struct c
 		return -1;
 	caps->head.version = _LINUX_CAPABILITY_VERSION_3;
 	for (int i = 0; i < 2; i++) {
-		caps->data[i].effective = (uint32_t)(c->cap_eff >> (32 * i));
-		caps->data[i].permitted = (uint32_t)(c->cap_prm >> (32 * i));
-		caps->data[i].inheritable = (uint32_t)(c->cap_inh >> (32 * i));
+		caps->data[i].effective = (uint32_t)(prm_eff->cap_eff >> (32 * i));
+		caps->data[i].permitted = (uint32_t)(prm_eff->cap_prm >> (32 * i));
+		caps->data[i].inheritable = (uint32_t)(inh >> (32 * i));
 	}
 	vec_sys(v, LABEL_CREDS, SYS_capset, P(&caps->head), P(caps->data));
 	return 0;
+}
+
+static void set_ids(const Cr__Creds *c, struct vec *v)
+{
+	vec_sys(v, LABEL_CREDS, SYS_setresgid, c->gid, c->egid, c->sgid);
+	if (c->fsgid != c->egid)
+		vec_sys(v, LABEL_CREDS, SYS_setfsgid, c->fsgid);
+	vec_sys(v, LABEL_CREDS, SYS_setresuid, c->uid, c->euid, c->suid);
+	if (c->fsuid != c->euid)
+		vec_sys(v, LABEL_CREDS, SYS_setfsuid, c->fsuid);
 }
 
 int creds_build(struct restore *r, const Cr__Creds *c, uint32_t securebits, struct vec *v,
@@ -103,23 +114,22 @@ int creds_build(struct restore *r, const Cr__Creds *c, uint32_t securebits, stru
 	/* Changing the user ids is not to touch the capabilities. */
 	vec_sys(v, LABEL_CREDS, SYS_prctl, PR_SET_SECUREBITS,
 		SECBIT_NO_SETUID_FIXUP | SECBIT_KEEP_CAPS);
+	/* What leaves the bounding set can no more be made inheritable. */
+	if (c->cap_inh != own->cap_inh && set_caps(own, c->cap_inh, v, a, err) < 0)
+		return -1;
 	for (int cap = 0; cap < CAPS; cap++)
 		if (own->cap_bnd & ~c->cap_bnd & 1ull << cap)
 			vec_sys(v, LABEL_CREDS, SYS_prctl, PR_CAPBSET_DROP, cap);
-	vec_sys(v, LABEL_CREDS, SYS_setresgid, c->gid, c->egid, c->sgid);
-	if (c->fsgid != c->egid)
-		vec_sys(v, LABEL_CREDS, SYS_setfsgid, c->fsgid);
-	vec_sys(v, LABEL_CREDS, SYS_setresuid, c->uid, c->euid, c->suid);
-	if (c->fsuid != c->euid)
-		vec_sys(v, LABEL_CREDS, SYS_setfsuid, c->fsuid);
-	/* The securebits need CAP_SETPCAP, ambient needs both other sets. */
-	vec_sys(v, LABEL_CREDS, SYS_prctl, PR_SET_SECUREBITS, securebits);
-	if (set_caps(c, v, a, err) < 0)
-		return -1;
+	set_ids(c, v);
+	/* A secure bit may forbid this; it needs the other two sets. */
 	for (int cap = 0; cap < CAPS; cap++)
 		if (c->cap_amb & 1ull << cap)
 			vec_sys(v, LABEL_CREDS, SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE,
 				cap);
+	/* These need CAP_SETPCAP. */
+	vec_sys(v, LABEL_CREDS, SYS_prctl, PR_SET_SECUREBITS, securebits);
+	if (set_caps(c, c->cap_inh, v, a, err) < 0)
+		return -1;
 	if (c->no_new_privs)
 		vec_sys(v, LABEL_CREDS, SYS_prctl, PR_SET_NO_NEW_PRIVS, 1);
 	return 0;

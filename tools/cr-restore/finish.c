@@ -21,6 +21,8 @@
 #include "enter.h"
 #include "fault.h"
 #include "proc.h"
+#include "scheduling.h"
+#include "special.h"
 #include "trace.h"
 #include "vdso.h"
 #include "vec.h"
@@ -336,7 +338,9 @@ static int set_task(struct finish *f, const struct task_image *t, struct cr_trac
 	cr_fault("agent-removed");
 	for (unsigned int n = 0; n < t->n_threads; n++) {
 		if (cr_tracee_restore(&threads[n], err) < 0 ||
-		    set_xstate(&threads[n], &t->threads[n].thread->xstate, err) < 0)
+		    set_xstate(&threads[n], &t->threads[n].thread->xstate, err) < 0 ||
+		    special_traced(t, n, threads[n].tid, err) < 0 ||
+		    scheduling_set(t, n, threads[n].tid, err) < 0)
 			return -1;
 		cr_fault("thread-set");
 	}
