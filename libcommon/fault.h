@@ -4,7 +4,9 @@
  *
  * CR_FAULT=name makes the process kill itself with SIGKILL at that point,
  * CR_FAULT=PROG:name only in the program PROG, and ":N" behind the name at the
- * Nth passing.  A point costs one load and a branch when CR_FAULT is not set.
+ * Nth passing.  CR_FAULT=log:FILE appends the names of the points that are
+ * passed to FILE instead, "PROG:name" a line.  A point costs one load and a
+ * branch when CR_FAULT is not set.
  */
 #ifndef CR_FAULT_H
 #define CR_FAULT_H

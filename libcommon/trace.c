@@ -154,6 +154,8 @@ static int next_stop(struct cr_tracee *t, uint64_t until_ns, int *status, struct
 
 	if (ret || *status)
 		return ret;
+	if (!until_ns)
+		return 2;
 	sigemptyset(&sigchld);
 	sigaddset(&sigchld, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &sigchld, &old);

@@ -52,7 +52,7 @@ struct cr_tracee {
 int cr_tracee_seize(struct cr_tracee *t, pid_t pid, pid_t tid, struct cr_err *err) CR_MUST;
 
 /* Wait for the stop that seize or cr_tracee_interrupt() asked for, until
- * CLOCK_MONOTONIC is @until_ns, UINT64_MAX: for ever.
+ * CLOCK_MONOTONIC is @until_ns; 0: only look, UINT64_MAX: for ever.
  * 0 stopped; 1 it exited; 2 not in time; -1 error. */
 int cr_tracee_wait_stop(struct cr_tracee *t, uint64_t until_ns, struct cr_err *err) CR_MUST;
 int cr_tracee_interrupt(struct cr_tracee *t, struct cr_err *err) CR_MUST;

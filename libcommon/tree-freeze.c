@@ -23,6 +23,7 @@
 #define PID_LIMIT 4194304	/* PID_MAX_LIMIT of 64-bit kernels */
 #define LATE_MS 20
 #define RETRY_US 2000
+#define PATIENCE_NS 1000000u	/* how long to look at one thread only */
 #define AGAIN 1
 
 struct round {
@@ -167,20 +168,67 @@ static int too_late(const struct cr_tracee *th, struct cr_err *err)
 				  "it is in an uninterruptible wait");
 }
 
-static int wait_thread(struct freezer *f, struct cr_tracee *th, struct cr_err *err)
+/* Returns 0 when it has stopped or ended, 1 when it does neither until @until_ns. */
+static int wait_thread(struct freezer *f, struct cr_tracee *th, uint64_t until_ns,
+		       struct cr_err *err)
 {
-	int ret = cr_tracee_wait_stop(th, f->until_ns, err);
+	int ret = cr_tracee_wait_stop(th, until_ns, err);
 
 	if (note_birth(f, th, err) < 0)
 		return -1;
 	if (ret == 2)
-		return too_late(th, err);
+		return 1;
 	if (ret == 0)
 		ret = cr_tracee_save(th, err);
 	if (ret < 0 && th->state != CR_TRACEE_GONE)
 		return -1;
 	cr_fault("stopped");
 	return 0;
+}
+
+/*
+ * One look at each thread that has not stopped yet: the first of them, or NULL.
+ * They are taken as they stop, not in their order: a thread whose call ended
+ * with EINTR for the stop is put right at once.
+ */
+static int look_at_all(struct freezer *f, struct cr_tracee **late, struct cr_err *err)
+{
+	*late = NULL;
+	for (unsigned int i = 0; i < f->tree->count; i++) {
+		struct cr_process *p = f->tree->procs[i];
+
+		if (f->rounds[i].complete)
+			continue;
+		for (unsigned int k = 0; k < p->n_threads; k++) {
+			struct cr_tracee *th = &p->threads[k];
+			int ret;
+
+			if (th->state != CR_TRACEE_RUNNING)
+				continue;
+			ret = wait_thread(f, th, 0, err);
+			if (ret < 0)
+				return -1;
+			if (ret > 0 && !*late)
+				*late = th;
+		}
+	}
+	return 0;
+}
+
+static int wait_all(struct freezer *f, struct cr_err *err)
+{
+	struct cr_tracee *late;
+
+	for (;;) {
+		if (look_at_all(f, &late, err) < 0)
+			return -1;
+		if (!late)
+			return 0;
+		if (cr_now_ns() >= f->until_ns)
+			return too_late(late, err);
+		if (wait_thread(f, late, cr_now_ns() + PATIENCE_NS, err) < 0)
+			return -1;
+	}
 }
 
 /* Threads that ended before they stopped are forgotten; their ids may come again. */
@@ -204,16 +252,6 @@ static void drop_gone(struct freezer *f, struct cr_process *p)
 	p->n_threads = kept;
 }
 
-static int wait_process(struct freezer *f, struct cr_process *p, struct cr_err *err)
-{
-	for (unsigned int k = 0; k < p->n_threads; k++)
-		if (p->threads[k].state == CR_TRACEE_RUNNING &&
-		    wait_thread(f, &p->threads[k], err) < 0)
-			return -1;
-	drop_gone(f, p);
-	return 0;
-}
-
 /* Returns whether there is more to be done. */
 static int one_round(struct freezer *f, bool recurse, struct cr_err *err)
 {
@@ -225,13 +263,14 @@ static int one_round(struct freezer *f, bool recurse, struct cr_err *err)
 		if (!f->rounds[i].complete &&
 		    seize_threads(f, t->procs[i], &f->rounds[i].grew, err) < 0)
 			return -1;
+	if (wait_all(f, err) < 0)
+		return -1;
 	for (unsigned int i = 0; i < before; i++) {
 		struct round *r = &f->rounds[i];
 
 		if (r->complete)
 			continue;
-		if (wait_process(f, t->procs[i], err) < 0)
-			return -1;
+		drop_gone(f, t->procs[i]);
 		r->complete = !r->grew;
 		more |= r->grew;
 	}

@@ -31,6 +31,7 @@ our @ALL = (
 	[signals => 'signal handlers', 'sigact'],
 	[signals => 'queued signals', 'sigqueue'],
 	[calls => 'interrupted calls', 'calls'],
+	[calls => 'everything at once', 'busy'],
 	[files => 'files', 'files'],
 	[files => 'pipes', 'pipes'],
 	[fds => 'eventfd', 'eventfd'],

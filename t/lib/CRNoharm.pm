@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: MIT
+#
+# The law of no harm: a process that is in everything at once (targets/busy.c),
+# the dump pipeline run over it with something going wrong, and the question
+# whether it is as it was.
+package CRNoharm;
+
+use strict;
+use warnings;
+use Exporter ();
+use CRTest ();
+use POSIX qw(:sys_wait_h);
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+our @ISA = ('Exporter');
+our @EXPORT = qw(start_busy end_busy harm forgive_eintr pipeline fault_points @STAGES image_harm);
+
+BEGIN { CRTest->export_to_level(0, 'CRTest') }
+
+# The programs of the pipeline, by their names, in their order.
+our @STAGES = qw(cr-freeze cr-inject cr-dump-mem cr-dump-fds cr-dump-net cr-imgtool);
+
+my @COUNTERS = qw(compute memory nanosleep futex poll epoll_wait sigtimedwait pipe counted
+	answers child-computes child-sends child-asks outside recv semaphore full-pipe);
+my $OUTSIDE = 13;
+my %STANDS = (13 => 1);		# moves only when somebody sends
+
+# --- the target --------------------------------------------------------------
+
+sub start_busy {
+	my (@args) = @_;
+	my $dir = tmpdir();
+	my $pid = background(["$BUILD/t/busy", @args], session => 1, dir => $dir,
+		out => "$dir/log", err => "$dir/log");
+	my $t = { dir => $dir, pid => $pid, more => scalar(@args), out => tmpdir() };
+
+	wait_for(60, sub { -e "$dir/ready" || !alive($pid) });
+	die "busy does not get ready: ", slurp("$dir/log", 1) // '' unless -e "$dir/ready";
+	$t->{child} = (status_page($t))[1];
+	$t->{gun} = background(["$BUILD/t/siggun", $pid, 'RTMIN+2', 2000], out => "$dir/sent",
+		err => "$dir/sent");
+	# It is in a steady state when two looks are the same.
+	my $was = '';
+	for (1 .. 200) {
+		my $is = state_of($t);
+		last if $is eq $was;
+		$was = $is;
+		sleep(0.02);
+	}
+	$t->{state} = $was;
+	return $t;
+}
+
+# (complaints, child, text, counters...)
+sub status_page {
+	my ($t) = @_;
+	my @v = unpack('Q32 L L Z256 L', slurp("$t->{dir}/status"));
+	return (@v[32, 33, 34], @v[0 .. 31], $v[35]);
+}
+
+# The kernel ends some calls with EINTR for any stop.  The freeze puts that
+# right as soon as it can, but when it is killed before it cannot.
+sub forgive_eintr {
+	my ($t) = @_;
+	open(my $f, '+<', "$t->{dir}/status") or die "status: $!";
+	sysseek($f, 32 * 8 + 8 + 256, 0);
+	syswrite($f, pack('L', 0)) == 4 or die "status: $!";
+}
+
+# What must be the same before and after: mappings, descriptors, threads, and
+# of each thread its signal mask.
+sub state_of {
+	my ($t) = @_;
+	my $text = '';
+
+	for my $pid ($t->{pid}, $t->{child}) {
+		$text .= slurp("/proc/$pid/maps", 1) // "no process $pid\n";
+		$text .= join('', map { "$_ " . (readlink($_) // '?') . "\n" } sort glob("/proc/$pid/fd/*"));
+		for my $task (sort glob("/proc/$pid/task/*")) {
+			my $s = slurp("$task/status", 1) // '';
+			$text .= "$task $_\n" for $s =~ /^(SigBlk:.*|SigIgn:.*|SigCgt:.*)$/mg;
+		}
+	}
+	return $text;
+}
+
+# Threads that are stopped, traced, or dying.
+sub stuck {
+	my ($t) = @_;
+	my @bad;
+
+	for my $pid ($t->{pid}, $t->{child}) {
+		for my $task (glob("/proc/$pid/task/*")) {
+			my $s = slurp("$task/status", 1) // '';
+			my ($state) = $s =~ /^State:\s+(\S)/m;
+			my ($tracer) = $s =~ /^TracerPid:\s+(\d+)/m;
+			push @bad, "$task " . ($state // '-') . ' traced by ' . ($tracer // '?')
+				if !defined $state || $state !~ /[RSD]/ || $tracer;
+		}
+	}
+	return @bad;
+}
+
+sub first_difference {
+	my ($was, $is) = @_;
+	my %was = map { $_ => 1 } split /\n/, $was;
+	my %is = map { $_ => 1 } split /\n/, $is;
+	my @gone = grep { !$is{$_} } keys %was;
+	my @new = grep { !$was{$_} } keys %is;
+	return 'new: ' . join('; ', (sort @new)[0 .. ($#new > 3 ? 3 : $#new)]) .
+		' gone: ' . join('; ', (sort @gone)[0 .. ($#gone > 3 ? 3 : $#gone)]);
+}
+
+# What is wrong with the target, '' when all is well.  It is given time to get
+# home and to show that it moves.
+sub harm {
+	my ($t) = @_;
+	my $until = time() + 20;
+	my @was = status_page($t);
+	my $wrong;
+
+	do {
+		my @is = status_page($t);
+		my @still = grep { !$STANDS{$_} && $is[3 + $_] == $was[3 + $_] }
+			0 .. ($t->{more} ? 16 : 12);
+		my @stuck = stuck($t);
+		my $state = state_of($t);
+
+		return "complains: $is[2]" if $is[0];
+		return 'a call was interrupted' if $is[-1];
+		return 'it has ended' unless alive($t->{pid}) && alive($t->{child});
+		$wrong = @stuck ? "stuck: $stuck[0]" :
+			$state ne $t->{state} ? first_difference($t->{state}, $state) :
+			@still ? "stands still: @COUNTERS[@still]" : '';
+		sleep(0.004) if $wrong;
+	} while ($wrong && time() < $until);
+	return $wrong;
+}
+
+# It verifies itself at the end, and every signal that was sent has come.
+sub end_busy {
+	my ($t, $name) = @_;
+	my $before;
+
+	kill 'TERM', $t->{gun};
+	is(describe(finish($t->{gun}, 10)), 'exit 0', "$name: the sender ends");
+	my $sent = slurp("$t->{dir}/sent");
+	chomp $sent;
+	wait_for(10, sub { (status_page($t))[3 + $OUTSIDE] == $sent });
+	is((status_page($t))[3 + $OUTSIDE], $sent, "$name: all signals from outside have come");
+	touch("$t->{dir}/verify");
+	is(describe(finish($t->{pid}, 60)), 'exit 0', "$name: the target verifies itself") or
+		diag(slurp("$t->{dir}/log"));
+}
+
+# --- the pipeline ------------------------------------------------------------
+
+# What the sources of a program name, so that none is forgotten; NAME of a
+# folder under the top.
+sub fault_points {
+	my %points;
+	for my $folder (@_) {
+		for my $file (glob("$TOP/$folder/*.c")) {
+			for my $call (slurp($file) =~ /cr_fault\(([^;]+)\);/g) {
+				$points{$_} = 1 for $call =~ /"([^"]+)"/g;
+			}
+		}
+	}
+	return sort keys %points;
+}
+
+sub commands {
+	my ($t, $img, $then) = @_;
+	return ([tool('cr-freeze'), '-t', $t->{pid}, '--then', $then],
+		[tool('cr-inject')],
+		map({ [tool($_), '-D', $img] } @STAGES[2 .. 4]),
+		[tool('cr-imgtool'), 'commit', '-D', $img]);
+}
+
+# Run the pipeline.  Options: env, then, wrap => [STAGE, WORDS...] (before its
+# command line), kill => [STAGE, SECONDS], tail => [WORDS...] instead of the
+# commit.  Returns { status => [...], err, img, seconds }.
+sub pipeline {
+	my ($t, %o) = @_;
+	my $img = $o{img} // tmpdir() . '/img';
+	my @commands = commands($t, $img, $o{then} // 'resume');
+	my ($in, @pids);
+	my $began = time();
+	my $err = "$t->{out}/err";
+
+	$commands[-1] = $o{tail} if $o{tail};
+	if ($o{wrap}) {
+		my ($which, @words) = @{ $o{wrap} };
+		unshift @{ $commands[$which] }, @words;
+	}
+	unlink $err;
+	for my $i (0 .. $#commands) {
+		my ($r, $w) = (undef, undef);
+		pipe($r, $w) or die "pipe: $!" if $i < $#commands;
+		my $setup = sub {
+			open(STDIN, '<&', $in) or die "stdin: $!" if $in;
+			open(STDOUT, '>&', $w) or die "stdout: $!" if $w;
+			delete $ENV{CR_FAULT};
+			$ENV{$_} = $o{env}{$_} for keys %{ $o{env} || {} };
+		};
+		push @pids, spawn($commands[$i], $setup, $err);
+		close($in) if $in;
+		close($w) if $w;
+		$in = $r;
+	}
+	if ($o{kill}) {
+		my ($which, $after) = @{ $o{kill} };
+		my $left = $began + $after - time();
+		sleep($left) if $left > 0;
+		kill 'KILL', $pids[$which];
+	}
+	my @status = map { finish($_, 60) } @pids;
+	return { status => \@status, err => slurp($err, 1) // '', img => $img,
+		seconds => time() - $began };
+}
+
+sub spawn {
+	my ($cmd, $setup, $err) = @_;
+	my $pid = fork() // die "fork: $!";
+
+	return $pid if $pid;
+	eval {
+		open(STDIN, '<', '/dev/null');
+		$setup->();
+		open(STDERR, '>>', $err) or die "stderr: $!";
+		POSIX::close($_) for grep { $_ > 2 } map { m{(\d+)$} } glob('/proc/self/fd/*');
+		no warnings;
+		exec { $cmd->[0] } @$cmd;
+	};
+	POSIX::_exit(99);
+}
+
+# What is wrong with what the pipeline left in the directory: a manifest means
+# a good image, and no manifest that the last program has failed.
+sub image_harm {
+	my ($r) = @_;
+	my $last = $r->{status}[-1];
+	my $complete = -e "$r->{img}/manifest.img";
+
+	return 'success without a manifest' if !$complete && defined $last && $last == 0;
+	return '' unless $complete;
+	my $check = run([tool('cr-imgtool'), 'check', $r->{img}]);
+	return $check->{status} == 0 ? '' : "the image is not good: $check->{err}";
+}
+
+1;
