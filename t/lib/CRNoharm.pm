@@ -179,7 +179,7 @@ sub commands {
 }
 
 # Run the pipeline.  Options: env, then, wrap => [STAGE, WORDS...] (before its
-# command line), kill => [STAGE, SECONDS], tail => [WORDS...] instead of the
+# command line), kill => [STAGE, SECONDS, STAGE2], tail => [WORDS...] instead of the
 # commit.  Returns { status => [...], err, img, seconds }.
 sub pipeline {
 	my ($t, %o) = @_;
@@ -210,10 +210,10 @@ sub pipeline {
 		$in = $r;
 	}
 	if ($o{kill}) {
-		my ($which, $after) = @{ $o{kill} };
+		my ($which, $after, $second) = @{ $o{kill} };
 		my $left = $began + $after - time();
 		sleep($left) if $left > 0;
-		kill 'KILL', $pids[$which];
+		kill 'KILL', $pids[$which], defined $second ? $pids[$second] : ();
 	}
 	my @status = map { finish($_, 60) } @pids;
 	return { status => \@status, err => slurp($err, 1) // '', img => $img,
