@@ -164,7 +164,7 @@ int terminal_put(struct dump *d, struct terminal *t, struct cr_err *err)
 	if (t->put)
 		return 0;
 	t->put = true;
-	m.id = t->id;
+	m.terminal = t->id;
 	m.dev = t->dev;
 	m.termios = &termios;
 	if (terminal_is_pty(major(t->dev)))

@@ -22,6 +22,7 @@ static const struct {
 	{ CR_KIND_SHMEM, "id", IDS_SHMEM, "shared memory object" },
 	{ CR_KIND_GHOST, "id", IDS_GHOST, "deleted file" },
 	{ CR_KIND_PIPE_DATA, "pipe", IDS_PIPE_DATA, "pipe" },
+	{ CR_KIND_TERMINAL, "terminal", IDS_TERMINAL, "terminal" },
 };
 
 static uint32_t field_of(const void *msg, const char *name, bool *there)

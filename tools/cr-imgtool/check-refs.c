@@ -31,6 +31,9 @@ static const struct {
 	{ "FileRef", "embedded", IDS_GHOST, true, "no carried file" },
 	{ "UnixSocket", "peer", IDS_FILE, true, "no open file description" },
 	{ "Pipe", "pipe", IDS_PIPE_DATA, false, "no pipe data" },
+	{ "Fifo", "pipe", IDS_PIPE_DATA, false, "no pipe data" },
+	{ "Tty", "terminal", IDS_TERMINAL, false, "no terminal" },
+	{ "ControllingTerminal", "terminal", IDS_TERMINAL, true, "no terminal" },
 };
 
 static void check_message(struct check *c, const ProtobufCMessage *msg, const char *where,

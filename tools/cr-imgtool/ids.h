@@ -19,6 +19,7 @@ enum id_set {
 	IDS_SHMEM,
 	IDS_GHOST,
 	IDS_PIPE_DATA,
+	IDS_TERMINAL,
 	N_IDS
 };
 

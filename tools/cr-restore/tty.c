@@ -33,7 +33,7 @@ static int check_one(struct restore *r, const Cr__Terminal *m, struct cr_err *er
 	char path[32];
 
 	if (!m->termios)
-		return cr_err_set(err, CR_BAD_INPUT, "terminal %u: no settings", m->id);
+		return cr_err_set(err, CR_BAD_INPUT, "terminal %u: no settings", m->terminal);
 	if (m->external) {
 		fd = own_terminal();
 		if (fd < 0)
@@ -41,7 +41,7 @@ static int check_one(struct restore *r, const Cr__Terminal *m, struct cr_err *er
 		return 0;
 	}
 	if (!m->pty)
-		return cr_err_set(err, CR_BAD_INPUT, "terminal %u: no pty", m->id);
+		return cr_err_set(err, CR_BAD_INPUT, "terminal %u: no pty", m->terminal);
 	snprintf(path, sizeof(path), "/dev/pts/%u", m->pty - 1);
 	if (access(path, F_OK) == 0)
 		refuse(r, 0, path, "the terminal is in use");
@@ -53,7 +53,7 @@ static const Cr__Terminal *terminal_of(const struct restore *r, uint32_t id)
 	const struct msg_list *l = &r->img.kinds[CR_KIND_TERMINAL];
 
 	for (unsigned int i = 0; i < l->count; i++)
-		if (((const Cr__Terminal *)l->items[i])->id == id)
+		if (((const Cr__Terminal *)l->items[i])->terminal == id)
 			return l->items[i];
 	return NULL;
 }
@@ -163,10 +163,11 @@ static int open_all(struct restore *r, const Cr__Terminal *m, int master, struct
 		const Cr__Tty *t = l->items[i];
 		int fd;
 
-		if (t->terminal != m->id)
+		if (t->terminal != m->terminal)
 			continue;
 		if (t->master && master < 0)
-			return cr_err_set(err, CR_BAD_INPUT, "terminal %u: two masters", m->id);
+			return cr_err_set(err, CR_BAD_INPUT, "terminal %u: two masters",
+					  m->terminal);
 		fd = t->master ? master : open_slave(r, m, t, err);
 		if (fd < 0)
 			return -1;
@@ -189,7 +190,7 @@ static const char *master_path(const struct restore *r, const Cr__Terminal *m)
 	for (unsigned int i = 0; i < l->count; i++) {
 		const Cr__Tty *t = l->items[i];
 
-		if (t->terminal == m->id && t->master)
+		if (t->terminal == m->terminal && t->master)
 			return t->path;
 	}
 	return "/dev/ptmx";
@@ -221,7 +222,7 @@ int ttys_make(struct restore *r, struct cr_err *err)
 	for (unsigned int i = 0; i < l->count; i++)
 		if (make(r, l->items[i], err) < 0)
 			return cr_err_wrap(err, "terminal %u",
-					   ((const Cr__Terminal *)l->items[i])->id);
+					   ((const Cr__Terminal *)l->items[i])->terminal);
 	return 0;
 }
 
