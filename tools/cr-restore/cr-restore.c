@@ -38,12 +38,18 @@
 #include "verify.h"
 #include "watcher.h"
 
-static struct restore r;
+static struct restore r = { .opts = { .status_fd = -1 } };
 
 static const struct cr_opt options[] = {
 	{ 'D', "images-dir", CR_OPT_STR, "DIR", "the image directory", &r.opts.dir },
 	{ 'd', "restore-detached", CR_OPT_BOOL, NULL, "end as soon as the tree runs",
 	  &r.opts.detached },
+	{ 's', "leave-stopped", CR_OPT_BOOL, NULL, "leave the tree stopped (SIGSTOP)",
+	  &r.opts.leave_stopped },
+	{ 0, "exec-cmd", CR_OPT_BOOL, NULL, "become CMD, the parent of the tree, once it runs",
+	  &r.opts.exec_cmd },
+	{ 0, "status-fd", CR_OPT_FD, "FD", "write a zero byte to FD once the tree runs",
+	  &r.opts.status_fd },
 	{ 0, "pidfile", CR_OPT_STR, "FILE", "write the root's pid to FILE", &r.opts.pidfile },
 	{ 'j', "shell-job", CR_OPT_BOOL, NULL, "put the tree into the caller's session",
 	  &r.opts.shell_job },
@@ -60,7 +66,8 @@ static const struct cr_opt options[] = {
 
 static const struct cr_opt_spec spec = {
 	.name = "cr-restore",
-	.operands = "",
+	.operands = "[-- CMD [ARG]...]",
+	.max_operands = -1,
 	.purpose = "Restore a process tree from an image.",
 	.opts = options,
 };
@@ -239,13 +246,43 @@ static int restore(pid_t *root, struct cr_err *err)
 	return ret;
 }
 
+/* Who waits for the tree to run reads this byte, or the end of the pipe. */
+static void tell_status(void)
+{
+	if (r.opts.status_fd >= 0 && write(r.opts.status_fd, "", 1) != 1)
+		cr_msg("--status-fd %d: %s", r.opts.status_fd, strerror(errno));
+}
+
+/* The tree's parent from now on; what it inherits is what we were given. */
+static int become_command(char **argv)
+{
+	struct cr_err err;
+
+	execvp(argv[0], argv);
+	cr_err_sys(&err, "the tree runs, but not %s", argv[0]);
+	return cr_err_report(&err);
+}
+
+static void check_options(int first, int argc)
+{
+	if (r.opts.exec_cmd && first == argc)
+		cr_opt_usage("--exec-cmd: the command is missing (see -h)");
+	if (!r.opts.exec_cmd && first < argc)
+		cr_opt_usage("a command goes with --exec-cmd (see -h)");
+	if (r.opts.exec_cmd && r.opts.detached)
+		cr_opt_usage("--exec-cmd and --restore-detached exclude each other");
+	if (r.opts.status_fd >= 0 && fcntl(r.opts.status_fd, F_GETFD) < 0)
+		cr_opt_usage("--status-fd: descriptor %d is not open", r.opts.status_fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct cr_err err = { 0 };
 	pid_t root = -1;
-	int ret;
+	int ret, first;
 
-	cr_opt_parse(&spec, argc, argv);
+	first = cr_opt_parse(&spec, argc, argv);
+	check_options(first, argc);
 	if (!r.opts.dir)
 		cr_opt_usage("-D DIR is missing (see -h)");
 	if (r.opts.root && r.opts.root[0] != '/')
@@ -258,8 +295,11 @@ int main(int argc, char **argv)
 	} else if (write_pidfile(root, &err) < 0) {
 		ret = cr_err_report(&err);
 	} else {
+		tell_status();
 		image_free(&r.img);
-		ret = r.opts.detached ? 0 : attend(root);
+		ret = r.opts.exec_cmd ? become_command(argv + first) :
+		      r.opts.detached ? 0 :
+					attend(root);
 	}
 	return ret;
 }

@@ -361,7 +361,8 @@ static int let_go(struct finish *f, struct cr_err *err)
 		const struct task_image *t = &f->r->img.tasks[i];
 
 		/* The signal is taken by the first thread that goes on. */
-		if (t->task->state == CR__TASK_STATE__STOPPED)
+		if (!task_is_zombie(t) &&
+		    (t->task->state == CR__TASK_STATE__STOPPED || f->r->opts.leave_stopped))
 			kill((pid_t)slot_of(f->r, t)->pid, SIGSTOP);
 		for (unsigned int n = 0; n < t->n_threads; n++)
 			cr_tracee_detach(th++);

@@ -60,6 +60,9 @@ struct options {
 	struct cr_opt_list map_paths;
 	bool detached;
 	bool shell_job;
+	bool leave_stopped;
+	bool exec_cmd;
+	int status_fd;
 };
 
 struct restore {
