@@ -201,6 +201,7 @@ sub pipeline {
 		my $setup = sub {
 			open(STDIN, '<&', $in) or die "stdin: $!" if $in;
 			open(STDOUT, '>&', $w) or die "stdout: $!" if $w;
+			open(STDOUT, '>', '/dev/null') or die "stdout: $!" if !$w;
 			delete $ENV{CR_FAULT};
 			$ENV{$_} = $o{env}{$_} for keys %{ $o{env} || {} };
 		};
