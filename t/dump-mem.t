@@ -102,6 +102,20 @@ subtest 'refusals' => sub {
 	$t->verify('goes on');
 };
 
+subtest 'killed' => sub {
+	my $t = CRTarget->start('maps');
+	return unless $t->ready;
+	my $img = tmpdir() . '/img';
+
+	for my $point (qw(pages-file ghost mm pages-unit:2 pages)) {
+		my $r = run(['sh', '-c', "$freeze -t $t->{pid} | CR_FAULT=cr-dump-mem:$point $dump -D $img "
+			. "| $imgtool commit -D $img"]);
+		is(describe($r->{status}), 'exit 102', "at $point: no commit") or diag($r->{err});
+		ok(!-e "$img/manifest.img", "at $point: no image");
+	}
+	$t->verify('goes on');
+};
+
 subtest 'bad use' => sub {
 	exits(100, [$dump, '--no-such'], 'an unknown option');
 	exits(100, [$dump, '--ghost-limit', '1X'], 'a bad size');
