@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
+#include <linux/socket.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -84,12 +85,33 @@ static int add_option(struct net *n, Cr__SockCommon *c, const struct cr_sockopt 
 	return 0;
 }
 
+void common_drop(Cr__SockCommon *c, const char *name)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->n_options; i++)
+		if (strcmp(c->options[i]->name, name) != 0)
+			c->options[kept++] = c->options[i];
+	c->n_options = kept;
+}
+
+/* The size of a buffer that nobody has asked for is the kernel's to choose.
+ * Before 5.14, which has SO_BUF_LOCK, it is not known: @lock is -1. */
+static void drop_unlocked(Cr__SockCommon *c, int64_t lock)
+{
+	if (!(lock & SOCK_SNDBUF_LOCK))
+		common_drop(c, "SO_SNDBUF");
+	if (!(lock & SOCK_RCVBUF_LOCK))
+		common_drop(c, "SO_RCVBUF");
+}
+
 static int fill_options(struct net *n, const struct sock *s, int fd, Cr__SockCommon *c,
 			struct cr_err *err)
 {
 	const struct defaults *d = get_defaults(n, s, err);
 	struct cr_sockopt_value v;
 	Cr__SockOption *list[OPTIONS_MAX];
+	int64_t lock = -1;
 
 	if (!d)
 		return -1;
@@ -99,12 +121,16 @@ static int fill_options(struct net *n, const struct sock *s, int fd, Cr__SockCom
 
 		if (r < 0)
 			return -1;
+		if (r == 0 && cr_sockopts[i].option == SO_BUF_LOCK &&
+		    cr_sockopts[i].level == SOL_SOCKET)
+			lock = v.number;
 		if (r == 0 &&
 		    (v.number != d->option[i].v.number ||
 		     strcmp(v.text, d->option[i].v.text) != 0) &&
 		    add_option(n, c, &cr_sockopts[i], &v, err) < 0)
 			return -1;
 	}
+	drop_unlocked(c, lock);
 	c->options = net_alloc(n, (c->n_options + 1) * sizeof(*c->options), err);
 	if (!c->options)
 		return -1;

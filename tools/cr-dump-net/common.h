@@ -12,4 +12,7 @@
 int common_fill(struct net *n, const struct sock *s, int fd, Cr__SockCommon *c,
 		struct cr_err *err) CR_MUST;
 
+/* Let an option go that means nothing in a new socket. */
+void common_drop(Cr__SockCommon *c, const char *name);
+
 #endif

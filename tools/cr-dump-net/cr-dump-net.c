@@ -3,6 +3,7 @@
  * cr-dump-net: a stage of the pipeline that adds what is in the sockets that
  * cr-dump-fds has found.
  */
+#include <errno.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@ static const struct cr_opt options[] = {
 	  &net.opts.external },
 	{ 0, "skip-in-flight", CR_OPT_BOOL, NULL, "drop connections that wait to be accepted",
 	  &net.opts.skip_in_flight },
+	{ 0, "tcp-close", CR_OPT_BOOL, NULL, "restore TCP connections as closed sockets",
+	  &net.opts.tcp_close },
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };
 
@@ -54,6 +57,29 @@ static int identify(struct sock *s, int fd, struct cr_err *err)
 	return 0;
 }
 
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71	/* 5.14 */
+#endif
+
+/* The processes are in our network namespace, but a socket may be of another:
+ * 1.  Older kernels do not tell. */
+static int is_foreign(int fd, struct cr_err *err)
+{
+	static uint64_t own;
+	uint64_t its = 0;
+	socklen_t len = sizeof(its);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &its, &len) < 0)
+		return errno == ENOPROTOOPT ? 0 : cr_err_sys(err, "SO_NETNS_COOKIE");
+	if (!own) {
+		cr_auto_fd int s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		if (s < 0 || getsockopt(s, SOL_SOCKET, SO_NETNS_COOKIE, &own, &len) < 0)
+			return cr_err_sys(err, "SO_NETNS_COOKIE");
+	}
+	return its != own;
+}
+
 static int dump_socket(struct net *n, const Cr__Socket *m, struct cr_err *err)
 {
 	struct sock s = {
@@ -65,11 +91,18 @@ static int dump_socket(struct net *n, const Cr__Socket *m, struct cr_err *err)
 	};
 	cr_auto_fd int fd = sock_get(n, &s, err);
 	unsigned int i = 0;
+	int foreign;
 
 	if (fd < 0 || identify(&s, fd, err) < 0)
 		return -1;
+	foreign = is_foreign(fd, err);
 	cr_fault("net-socket");
 	n->count++;
+	if (foreign)
+		return foreign < 0 ?
+			       -1 :
+			       sock_refuse(n, &s, "of another network namespace: not supported",
+					   "close it", err);
 	while (!families[i]->match(&s))
 		i++;
 	return families[i]->dump(n, &s, fd, err);

@@ -5,7 +5,6 @@
 #include "net.h"
 
 const struct family *const families[] = {
-	&unix_family,
-	&other_family, /* matches all, refuses all */
+	&unix_family, &inet_family, &netlink_family, &other_family,	/* matches all, refuses all */
 	NULL,
 };

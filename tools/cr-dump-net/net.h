@@ -37,6 +37,7 @@ struct net_opts {
 	struct cr_opt_list external;
 	bool ext_unix;
 	bool skip_in_flight;
+	bool tcp_close;
 };
 
 struct unix_all;
@@ -50,6 +51,7 @@ struct net {
 	int pidfd;
 	struct defaults *defaults;	/* see common.h */
 	struct unix_all *unix_all;	/* see unix.h */
+	struct groups *groups;	/* see inet-groups.c */
 	struct peek *peek;
 	struct block *blocks;	/* of net_alloc() */
 	uint64_t count;
@@ -64,6 +66,8 @@ struct family {
 };
 
 extern const struct family *const families[];	/* ends with NULL */
+extern const struct family inet_family;
+extern const struct family netlink_family;
 extern const struct family unix_family;
 extern const struct family other_family;	/* matches all, refuses all */
 

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* The datagrams in the queue of a UDP socket, looked at with MSG_PEEK. */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "inet.h"
+#include "peek.h"
+
+#define DATAGRAM_MAX 65536
+
+/* 1: one was added; 0: there are no more. */
+static int look_at_next(struct net *n, int fd, uint8_t *buf, Cr__InetMessage **out,
+			struct cr_err *err)
+{
+	union inet_address from;
+	socklen_t len = sizeof(from);
+	Cr__InetMessage *m;
+	ssize_t got;
+
+	do {
+		got = recvfrom(fd, buf, DATAGRAM_MAX, MSG_PEEK | MSG_DONTWAIT, &from.sa, &len);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno == EAGAIN ? 0 : cr_err_sys(err, "unable to look at its queue");
+	*out = m = net_alloc(n, sizeof(*m), err);
+	if (!m)
+		return -1;
+	cr__inet_message__init(m);
+	m->data.len = (size_t)got;
+	m->data.data = net_alloc(n, (size_t)got, err);
+	m->from = inet_address(n, &from, err);
+	if (!m->data.data || !m->from)
+		return -1;
+	memcpy(m->data.data, buf, (size_t)got);
+	return 1;
+}
+
+static int add(struct net *n, Cr__InetSocket *m, Cr__InetMessage *msg, struct cr_err *err)
+{
+	/* Room grows at each power of two. */
+	if ((m->n_queue & (m->n_queue - 1)) == 0) {
+		Cr__InetMessage **grown =
+			net_alloc(n, (m->n_queue ? m->n_queue * 2 : 1) * sizeof(*grown), err);
+
+		if (!grown)
+			return -1;
+		if (m->n_queue)
+			memcpy(grown, m->queue, m->n_queue * sizeof(*grown));
+		m->queue = grown;
+	}
+	m->queue[m->n_queue++] = msg;
+	return 0;
+}
+
+static int look_at_all(struct net *n, int fd, Cr__InetSocket *m, struct cr_err *err)
+{
+	cr_auto_free uint8_t *buf = malloc(DATAGRAM_MAX);
+	Cr__InetMessage *msg = NULL;
+	struct cr_err second;
+	int r;
+
+	if (!buf)
+		return cr_err_sys(err, "out of memory");
+	if (peek_begin(n, fd, err) < 0)
+		return -1;
+	do {
+		r = look_at_next(n, fd, buf, &msg, err);
+		if (r == 1 && add(n, m, msg, err) < 0)
+			r = -1;
+	} while (r == 1);
+	if (peek_done(n, r < 0 ? &second : err) < 0)
+		return -1;
+	return r;
+}
+
+static bool is_group(const Cr__InetAddress *a)
+{
+	if (a->addr.len == 4)
+		return (a->addr.data[0] & 0xf0) == 0xe0 || a->addr.data[0] == 0xff;
+	return a->addr.data[0] == 0xff;
+}
+
+/* They come back through the loopback device, to this socket and no other. */
+static const char *why_not(const Cr__InetSocket *m)
+{
+	if (inet_has_option(m, "SO_BINDTODEVICE"))
+		return "datagrams wait in its queue and it is bound to a device: not supported";
+	if (inet_has_option(m, "SO_REUSEPORT"))
+		return "datagrams wait in its queue and its port may be shared: not supported";
+	if (inet_has_option(m, "UDP_GRO"))
+		return "datagrams wait in its queue, perhaps in batches (UDP_GRO): not supported";
+	if (m->local && is_group(m->local))
+		return "datagrams wait in its queue and it is bound to a group: not supported";
+	return NULL;
+}
+
+static int refuse(struct net *n, const struct sock *s, const char *what, const char *remedy,
+		  struct cr_err *err)
+{
+	return sock_refuse(n, s, what, remedy, err) < 0 ? -1 : 1;
+}
+
+int inet_queue(struct net *n, const struct sock *s, int fd, Cr__InetSocket *m, struct cr_err *err)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLRDHUP };
+	const char *why;
+	int corked = 0;
+
+	if (inet_has_option(m, "UDP_CORK") && ioctl(fd, SIOCOUTQ, &corked) == 0 && corked)
+		return refuse(n, s, "a datagram that is not complete (UDP_CORK): not supported",
+			      "send it", err);
+	if (poll(&pfd, 1, 0) < 0)
+		return cr_err_sys(err, "poll");
+	m->shutdown = pfd.revents & POLLHUP ? 3 : pfd.revents & POLLRDHUP ? 1 : 0;
+	if (!(pfd.revents & POLLIN))
+		return 0;
+	if (look_at_all(n, fd, m, err) < 0)
+		return -1;
+	why = m->n_queue ? why_not(m) : NULL;
+	return why ? refuse(n, s, why, "receive them", err) : 0;
+}
