@@ -33,10 +33,12 @@ sub refused {
 }
 {
 	my $dir = tmpdir();
-	my $pid = background(['redis-server', '--port', '0', '--unixsocket', "$dir/socket", '--save',
+	my $port = 20000 + $$ * 7 % 10000 + int(rand(1000));
+	my $pid = background(['redis-server', '--port', $port, '--unixsocket', "$dir/socket", '--save',
 		'', '--daemonize', 'no', '--dir', $dir], session => 1, dir => $dir, out => "$dir/log",
 		err => "$dir/log");
 	my @ask = ('redis-cli', '-s', "$dir/socket");
+	my @tcp = ('redis-cli', '-p', $port);
 	ok(wait_for(10, sub { run([@ask, 'ping'])->{out} =~ /PONG/ }), 'redis-server answers')
 		or diag(slurp("$dir/log"));
 	run([@ask, 'set', 'key', 'value']);
@@ -46,6 +48,7 @@ sub refused {
 	for my $time ('first', 'second') {
 		exits(0, [tool('cr-restore'), '-d', '-D', $img], "redis-server: the $time restore");
 		is(run([@ask, 'get', 'key'])->{out}, "value\n", 'it answers as before');
+		is(run([@tcp, 'get', 'key'])->{out}, "value\n", 'over TCP too');
 		kill($time eq 'first' ? 'KILL' : 'TERM', $pid);
 		is(describe(finish($pid)), $time eq 'first' ? 'killed by signal 9' : 'exit 0', 'and ends');
 	}

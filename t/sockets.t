@@ -79,6 +79,13 @@ E
 refuses('packet and raw sockets', <<'E', qr/packet socket: not supported; close it/, qr/icmp socket.*: not supported; close it/);
 a = socket(AF_PACKET, SOCK_RAW); b = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP)
 E
+refuses('a socket of another network namespace', <<'E', qr/unix datagram socket.*: of another network namespace: not supported; close it/, qr/udp socket: of another network namespace: not supported; close it/);
+import ctypes
+libc = ctypes.CDLL(None); own = os.open('/proc/self/ns/net', os.O_RDONLY)
+assert libc.unshare(0x40000000) == 0
+a, b = socket(AF_UNIX, SOCK_DGRAM), socket(AF_INET, SOCK_DGRAM)
+assert libc.setns(own, 0) == 0; os.close(own)
+E
 refuses('descriptors under way', <<'E', qr/unix stream socket, connected: descriptors \(SCM_RIGHTS\) in its queue: not supported; receive them/);
 a, b = socketpair(); r, w = os.pipe()
 a.sendmsg([b'x'], [(SOL_SOCKET, SCM_RIGHTS, array.array('i', [r, w]))])
@@ -106,6 +113,53 @@ l = socket(AF_UNIX); l.bind(os.getcwd() + '/l'); l.listen(); c = socket(AF_UNIX)
 m = socket(AF_UNIX); m.bind(os.getcwd() + '/m'); m.listen(); d = socket(AF_UNIX); d.connect('m'); d.close()
 def serve(): assert l.accept()[0].recv(10) == b'x' and m.accept()[0].recv(10) == b''
 E
+
+refuses('TCP connections', <<'E', qr/tcp socket 127.0.0.1:\d+, connected to 127.0.0.1:\d+: a TCP connection: not supported; close it, or use --tcp-close to have it closed at the restore/, qr/tcp socket 127.0.0.1:\d+, listening: 1 connection waits to be accepted; accept it, or drop it with --skip-in-flight/);
+l = socket(); l.bind(('127.0.0.1', 0)); l.listen(); c = socket(); c.connect(l.getsockname()); c.send(b'x')
+def serve(): assert l.accept()[0].recv(1) == b'x'
+E
+refuses('UDP with more than can be restored', <<'E', qr/udp socket 127.0.0.1:\d+: datagrams wait in its queue and its port may be shared: not supported; receive them/, qr/udp socket .*: a datagram that is not complete \(UDP_CORK\): not supported; send it/);
+a = socket(AF_INET, SOCK_DGRAM); a.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1); a.bind(('127.0.0.1', 0)); a.sendto(b'x', a.getsockname())
+b = socket(AF_INET, SOCK_DGRAM); b.setsockopt(IPPROTO_UDP, 1, 1); b.sendto(b'x', a.getsockname())
+def serve():
+    assert a.recv(9) == b'x'
+    b.setsockopt(IPPROTO_UDP, 1, 0); assert a.recv(9) == b'x'
+E
+refuses('netlink with an answer', <<'E', qr/netlink socket.*: messages wait in its queue: not supported; receive them/);
+n = socket(AF_NETLINK, SOCK_RAW, 0); n.send(struct.pack('<IHHIIB', 17, 18, 0x301, 1, 0, 0))
+def serve(): assert len(n.recv(65536)) > 16
+E
+
+subtest '--tcp-close' => sub {
+	my $p = start(<<'E');
+l = socket(); l.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1); l.bind(('127.0.0.1', 0)); l.listen()
+c = socket(); c.connect(l.getsockname()); s, _ = l.accept(); d = socket(); d.connect(l.getsockname())
+def serve():
+    for x in c, s:
+        try: x.recv(1); assert False
+        except OSError as e: assert e.errno == 107
+    n = socket(); n.connect(l.getsockname()); m, _ = l.accept(); n.send(b'new'); assert m.recv(3) == b'new'
+E
+	exits(0, [tool('cr-checkpoint'), '-t', $p->{pid}, '-D', $p->{img}, '--tcp-close', '--skip-in-flight'],
+		'checkpoint');
+	finish($p->{pid});
+	exits(0, [tool('cr-restore'), '-d', '-D', $p->{img}], 'restored');
+	ends_well($p);
+};
+
+subtest 'a port that is taken' => sub {
+	my $p = start("l = socket(); l.bind(('127.0.0.1', 0)); l.listen(); print(l.getsockname()[1], flush=True)");
+	my $port = slurp("$p->{dir}/out") + 0;
+	exits(0, [tool('cr-checkpoint'), '-t', $p->{pid}, '-D', $p->{img}], 'checkpoint');
+	finish($p->{pid});
+	my $other = start("l = socket(); l.bind(('127.0.0.1', $port)); l.listen()");
+	my $r = exits(1, [tool('cr-restore'), '-d', '-D', $p->{img}], 'refused');
+	like($r->{err}, qr/^cr-restore: pid $p->{pid}: tcp socket 127.0.0.1:$port: unable to bind to 127.0.0.1:$port: Address already in use$/m,
+		'named');
+	ends_well($other);
+	exits(0, [tool('cr-restore'), '-d', '-D', $p->{img}], 'restored when it is free');
+	ends_well($p);
+};
 
 subtest 'a stream to the outside' => sub {
 	my $out = start("s = socket(AF_UNIX); s.bind('server'); s.listen()");

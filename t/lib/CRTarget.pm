@@ -48,6 +48,7 @@ our @ALL = (
 	[fds => 'inotify', 'inotify'],
 	[sockets => 'unix sockets without names', 'unixpair'],
 	[sockets => 'unix sockets with names', 'unixname'],
+	[sockets => 'tcp, udp and netlink sockets', 'inet'],
 	[ident => 'identity', 'ident'],
 	[ident => 'identity in a chroot', 'ident', args => ['chroot'], root => 'newroot'],
 	[ident => 'credentials of root', 'creds'],
