@@ -21,6 +21,7 @@ struct plan {
 	pid_t *born;	/* session at birth; 0: of a leader, and it does not matter */
 	struct need *needs;
 	unsigned int n_needs;
+	struct tables *shares;	/* of FS, of FILES; NULL: nobody shares */
 	struct cr_family *f;
 	unsigned int room;	/* of f->births */
 };
@@ -34,6 +35,11 @@ pid_t family_session_of(const struct plan *p, int i);
 /* Choose who is born in which session, so that everybody can be made: fills
  * .born, and .needs with what parents cannot make themselves. */
 int family_settle_sessions(struct plan *p, struct cr_err *err) CR_MUST;
+
+/* Tables that processes share: before the kids are in their order, after it. */
+int family_share(struct plan *p, struct cr_err *err) CR_MUST;
+int family_follow_shares(struct plan *p, struct cr_err *err) CR_MUST;
+void family_free_shares(struct plan *p);
 
 /* "pid N: WHY ID", CR_REFUSED; -1. */
 int family_refuse(const struct plan *p, int i, struct cr_err *err, const char *why, pid_t id);

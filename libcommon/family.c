@@ -240,30 +240,46 @@ static int plan_groups(struct plan *p, struct cr_err *err)
 	return ret;
 }
 
+static const struct cr_birth *sort_births;
+
+/* Those before their maker's setsid() first, then by the tables they need. */
+static int by_order(const void *a, const void *b)
+{
+	unsigned int i = *(const unsigned int *)a, k = *(const unsigned int *)b;
+	const struct cr_birth *x = &sort_births[i], *y = &sort_births[k];
+
+	if (x->before != y->before)
+		return x->before ? -1 : 1;
+	if (x->order != y->order)
+		return x->order < y->order ? -1 : 1;
+	return i < k ? -1 : i > k;
+}
+
 /* Whom each makes, those before its setsid() first; is everybody made? */
 static int link_kids(struct plan *p, struct cr_err *err)
 {
 	struct cr_family *f = p->f;
 	cr_auto_free int *stack = malloc((f->count + 1) * sizeof(*stack));
 	cr_auto_free bool *made = calloc(f->count, sizeof(*made));
+	cr_auto_free unsigned int *order = malloc(f->count * sizeof(*order));
 	unsigned int top = 0;
 
-	if (!stack || !made)
+	if (!stack || !made || !order)
 		return cr_err_sys(err, "out of memory");
 	f->first_kid = CR_OUTSIDE;
 	for (unsigned int i = 0; i < f->count; i++)
 		f->births[i].first_kid = f->births[i].next_kid = CR_OUTSIDE;
-	for (int before = 0; before <= 1; before++)
-		for (unsigned int i = f->count; i-- > 0;) {
-			struct cr_birth *b = &f->births[i];
-			int *head = b->maker == CR_OUTSIDE ? &f->first_kid :
-							     &f->births[b->maker].first_kid;
+	for (unsigned int i = 0; i < f->count; i++)
+		order[i] = i;
+	sort_births = f->births;
+	qsort(order, f->count, sizeof(*order), by_order);
+	for (unsigned int k = f->count; k-- > 0;) {
+		struct cr_birth *b = &f->births[order[k]];
+		int *head = b->maker == CR_OUTSIDE ? &f->first_kid : &f->births[b->maker].first_kid;
 
-			if (b->before != before)
-				continue;
-			b->next_kid = *head;
-			*head = (int)i;
-		}
+		b->next_kid = *head;
+		*head = (int)order[k];
+	}
 	for (int i = f->first_kid; i != CR_OUTSIDE || top; i = f->births[i].next_kid) {
 		while (i == CR_OUTSIDE && top)
 			i = stack[--top];
@@ -328,8 +344,9 @@ int cr_family_plan(const struct cr_kin *kin, unsigned int n, struct cr_family *o
 	sort_kin = kin;
 	if (begin(&p, err) == 0 && family_settle_sessions(&p, err) == 0 &&
 	    add_session_helpers(&p, err) == 0 && choose_makers(&p, err) == 0 &&
-	    plan_groups(&p, err) == 0)
-		ret = link_kids(&p, err);
+	    plan_groups(&p, err) == 0 && family_share(&p, err) == 0 && link_kids(&p, err) == 0)
+		ret = family_follow_shares(&p, err);
+	family_free_shares(&p);
 	free(p.by_pid);
 	free(p.born);
 	free(p.needs);

@@ -15,6 +15,9 @@
  * that dies.  A leader that is gone is played by a helper of its pid, which
  * ends when everybody has his place; so is the leader of a group.
  *
+ * Tables that processes share, of descriptors or for the working directory,
+ * are shared at birth or never: see family-share.c.
+ *
  * cr_family_plan() takes the processes, a parent before its children, and
  * gives one struct cr_birth for each, in the same order, and then those of the
  * helpers.  It fails with CR_REFUSED, naming the process, where it finds no
@@ -24,6 +27,7 @@
 #define CR_FAMILY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "err.h"
@@ -40,6 +44,10 @@ struct cr_kin {
 	 * There can be one of each. */
 	bool outer_session;
 	bool outer_group;
+	/* Index of the first process that it shares its descriptor table and
+	 * its working directory with, its own when there is none; a zombie: -1. */
+	int files;
+	int fs;
 };
 
 enum cr_birth_kind {
@@ -61,6 +69,13 @@ struct cr_birth {
 	bool lead;	/* begins the group of its pid */
 	bool outer_group;	/* joins the restorer's group */
 	pid_t join;	/* group to join, 0: none */
+	bool share_files;	/* with its maker, by CLONE_FILES */
+	bool share_fs;
+	bool unshare_files;	/* its maker leaves its own before it makes this one */
+	bool unshare_fs;
+	bool leave_files;	/* it leaves its own when it has made all */
+	bool leave_fs;
+	uint64_t order;	/* among its maker's kids */
 	unsigned int depth;	/* of the root: 1 */
 	unsigned int adopts;	/* middle processes whose children are to be its */
 	int heir;	/* of a middle process: who adopts */

@@ -18,6 +18,7 @@ our @ALL = (
 	[tree => 'zombies', 'zombies'],
 	[tree => 'zombie leaders', 'zombies', args => ['leaders']],
 	[tree => 'orphans, dead leaders, exit signals', 'kin'],
+	[tree => 'shared tables', 'share'],
 	[tree => 'stopped children', 'stopped'],
 	[threads => 'threads', 'threads'],
 	[threads => 'a dead main thread', 'deadleader'],

@@ -75,6 +75,15 @@ static int index_of(const struct cr_tree *tree, pid_t parent, unsigned int *hint
 	return CR_OUTSIDE;
 }
 
+/* Of the process that this one shares with; its own when there is none. */
+static int same_index(const struct cr_tree *tree, unsigned int index, pid_t same)
+{
+	for (unsigned int i = 0; same && i < index; i++)
+		if (tree->procs[i]->pid == same)
+			return (int)i;
+	return (int)index;
+}
+
 int kin_check(const struct cr_tree *tree, const struct kin *kin, struct cr_err *err)
 {
 	cr_auto_free struct cr_kin *list = calloc(tree->count, sizeof(*list));
@@ -94,6 +103,8 @@ int kin_check(const struct cr_tree *tree, const struct kin *kin, struct cr_err *
 			.exit_signal = i ? (int)kin[i].st.field[EXIT_SIGNAL] : SIGCHLD,
 			.outer_session = kin[i].outer_session,
 			.outer_group = kin[i].outer_group,
+			.files = p->zombie ? -1 : same_index(tree, i, kin[i].share.files),
+			.fs = p->zombie ? -1 : same_index(tree, i, kin[i].share.fs),
 		};
 	}
 	if (cr_family_plan(list, tree->count, &family, err) < 0)

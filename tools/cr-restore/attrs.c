@@ -2,7 +2,9 @@
 #include "attrs.h"
 
 #include "arch.h"
+#include "mem.h"
 #include "scheduling.h"
+#include "share.h"
 #include "special.h"
 #include "timers.h"
 
@@ -259,7 +261,7 @@ int attrs_thread(struct restore *r, const struct task_image *t, unsigned int n, 
 bool attrs_is_late(const struct task_image *t, unsigned int n)
 {
 	return t->threads[n].thread->has_remaining || (n == 0 && timers_any(t)) ||
-	       pdeath_is_late(t, n);
+	       (n == 0 && share_has_table(t)) || pdeath_is_late(t, n);
 }
 
 /* The call to be asleep in, with the time that is left. */
@@ -305,10 +307,11 @@ int attrs_park(struct restore *r, const struct task_image *t, unsigned int n,
 	const Cr__Thread *th = t->threads[n].thread;
 	struct cr_op *op;
 
-	(void)r;
 	if (attrs_is_late(t, n)) {
 		vec_op(v, CR_OP_ADD, LABEL_WAIT, VEC_ARGS(P(&ctl->arrived), 1));
 		vec_op(v, CR_OP_WAIT, LABEL_WAIT, VEC_ARGS(P(&ctl->gate), 0));
+		if (n == 0 && share_has_table(t))
+			mem_close_own(r, v);
 		if (n == 0 && timers_start(t, v, a, err) < 0)
 			return -1;
 		if (pdeath_is_late(t, n))

@@ -26,6 +26,7 @@
 #include "lock.h"
 #include "mem.h"
 #include "ref.h"
+#include "share.h"
 #include "special.h"
 #include "timers.h"
 #include "zombie.h"
@@ -219,7 +220,9 @@ static int run_agent(struct restore *r, const struct task_image *t, struct cr_er
 		free(v.ops);
 		return -1;
 	}
-	if (set_fs(r, t, err) < 0)
+	if (share_fs_opened(r, t) < 0)
+		_exit(CR_AGENT_FAILED);
+	if (!t->share_fs && set_fs(r, t, err) < 0)
 		return -1;
 	cr_fault("enter-agent");
 	enter_agent(code + cr_agent_entry, stack + AGENT_STACK, ctl);

@@ -145,15 +145,22 @@ static void check_ids(struct restore *r)
 	}
 }
 
+static int check_directories(struct restore *r, const struct task_image *t, struct cr_err *err)
+{
+	if (!t->fs->cwd || !t->fs->root)
+		return cr_err_set(err, CR_BAD_INPUT, "pid %u: no working directory", t->task->pid);
+	if (ref_check(r, t->task->pid, t->fs->cwd, CR_FILEREF_ANY, err) < 0)
+		return -1;
+	return ref_check(r, t->task->pid, t->fs->root, CR_FILEREF_ANY, err);
+}
+
 static int check_task(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
 	if (task_is_zombie(t))
 		return zombie_check(r, t, err);
-	if (!t->fs->cwd || !t->fs->root)
-		return cr_err_set(err, CR_BAD_INPUT, "pid %u: no working directory", t->task->pid);
-	if (ref_check(r, t->task->pid, t->fs->cwd, CR_FILEREF_ANY, err) < 0 ||
-	    ref_check(r, t->task->pid, t->fs->root, CR_FILEREF_ANY, err) < 0 ||
-	    mem_check(r, t, err) < 0)
+	if (!t->share_fs && check_directories(r, t, err) < 0)
+		return -1;
+	if (mem_check(r, t, err) < 0)
 		return -1;
 	return attrs_check(r, t, err);
 }

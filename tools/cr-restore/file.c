@@ -18,6 +18,7 @@
 #include "make-family.h"
 #include "owner.h"
 #include "restore.h"
+#include "share.h"
 #include "tty.h"
 
 static const struct file_ops *const table[] = {
@@ -193,27 +194,12 @@ int files_open_shared(struct restore *r, struct cr_err *err)
 	return 0;
 }
 
-/* Until @word has @value; -1 when the restore has failed. */
-static int await(struct restore *r, uint32_t *word, uint32_t value)
-{
-	uint32_t seen;
-
-	while ((seen = __atomic_load_n(word, __ATOMIC_ACQUIRE)) < value) {
-		struct timespec ts = { 0, 20000000 };
-
-		if (__atomic_load_n(&r->shared->failed, __ATOMIC_ACQUIRE))
-			return -1;
-		syscall(SYS_futex, word, FUTEX_WAIT, seen, &ts, NULL, 0);
-	}
-	return 0;
-}
-
 int files_open_of_tree(struct restore *r, struct cr_err *err)
 {
 	if (!r->tree_fds)
 		return 0;
 	/* Who has failed says why: finish_wait() finds it. */
-	if (await(r, &r->shared->steps, family_arrivals(r)) < 0)
+	if (share_await(r, &r->shared->steps, family_arrivals(r)) < 0)
 		return 0;
 	for (unsigned int i = 0; i < r->img.n_files; i++) {
 		struct file_image *f = &r->img.files[i];
@@ -232,7 +218,7 @@ static int fetch(struct restore *r, struct file_image *f, struct cr_err *err)
 {
 	int fd;
 
-	if (await(r, &r->shared->opened, 1) < 0)
+	if (share_await(r, &r->shared->opened, 1) < 0)
 		_exit(CR_AGENT_FAILED);
 	fd = (int)syscall(SYS_pidfd_getfd, r->own_pidfd, r->tree_fds[f - r->img.files], 0);
 	if (fd < 0)
@@ -304,6 +290,14 @@ static int run_late(struct restore *r, const struct task_image *t, Cr__Fd **fds,
 	return 0;
 }
 
+/* A table that another task fills. */
+static int use_table(struct restore *r, const struct task_image *t, struct cr_err *err)
+{
+	if (share_files_await(r, t) < 0)
+		_exit(CR_AGENT_FAILED);
+	return ttys_control(r, t, err);
+}
+
 int files_restore(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
 	size_t n = t->fds->n_fds;
@@ -312,6 +306,10 @@ int files_restore(struct restore *r, const struct task_image *t, struct cr_err *
 
 	if (!fds)
 		return cr_err_sys(err, "out of memory");
+	if (t->share_files) {
+		free(fds);
+		return use_table(r, t, err);
+	}
 	if (n)
 		memcpy(fds, t->fds->fds, n * sizeof(*fds));
 	qsort(fds, n, sizeof(*fds), by_number);
@@ -325,6 +323,8 @@ int files_restore(struct restore *r, const struct task_image *t, struct cr_err *
 		ret = place_all(r, t, fds, err);
 	if (ret == 0)
 		ret = run_late(r, t, fds, err);
+	if (ret == 0)
+		share_files_done(r, t);
 	free(fds);
 	return ret;
 }

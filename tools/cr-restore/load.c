@@ -11,6 +11,7 @@
 #include "clean.h"
 #include "file.h"
 #include "image.h"
+#include "share.h"
 
 /* Records of which a task has at most one; they start with its pid. */
 static const struct {
@@ -469,9 +470,9 @@ int image_load(int dirfd, const char *dir, struct image *img, struct cr_err *err
 		return cr_err_set(err, CR_BAD_INPUT, "%s: version %u of the format, not %u", dir,
 				  img->header->version, CR_STREAM_VERSION);
 	if (make_tasks(img, err) < 0 || link_tasks(img, err) < 0 || index_pages(img, err) < 0 ||
-	    attach_task_records(img, err) < 0 || make_threads(img, err) < 0 ||
-	    attach_thread_records(img, err) < 0 || check_complete(img, err) < 0 ||
-	    make_files(img, err) < 0 || link_files(img, err) < 0)
+	    attach_task_records(img, err) < 0 || share_link(img, err) < 0 ||
+	    make_threads(img, err) < 0 || attach_thread_records(img, err) < 0 ||
+	    check_complete(img, err) < 0 || make_files(img, err) < 0 || link_files(img, err) < 0)
 		return cr_err_wrap(err, "%s", dir);
 	return 0;
 }

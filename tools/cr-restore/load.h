@@ -59,6 +59,10 @@ struct task_image {
 	unsigned int n_threads;
 	struct task_image *parent; /* NULL: the root */
 	struct task_image **children;
+	struct task_image *share_files; /* whose descriptor table it has; NULL: its own */
+	struct task_image *share_fs; /* whose working directory, root and umask */
+	unsigned int n_files_users; /* others that have its table */
+	unsigned int n_fs_users;
 	unsigned int n_children;
 };
 

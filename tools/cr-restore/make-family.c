@@ -63,6 +63,13 @@ static int collect_ids(struct restore *r, struct cr_err *err)
 	return 0;
 }
 
+static int same_index(const struct task_image *t, const struct task_image *same)
+{
+	if (task_is_zombie(t))
+		return -1;
+	return (int)(same ? same : t)->index;
+}
+
 int family_check(struct restore *r, struct cr_err *err)
 {
 	cr_auto_free struct cr_kin *kin = calloc(r->img.n_tasks, sizeof(*kin));
@@ -81,6 +88,8 @@ int family_check(struct restore *r, struct cr_err *err)
 			.exit_signal = t->parent ? (int)t->task->exit_signal : SIGCHLD,
 			.outer_session = t->task->outer_session,
 			.outer_group = t->task->outer_group,
+			.files = same_index(t, t->share_files),
+			.fs = same_index(t, t->share_fs),
 		};
 		outside |= t->task->outer_session || t->task->outer_group;
 	}
@@ -144,19 +153,30 @@ uint32_t family_arrivals(const struct restore *r)
 
 static void live(struct restore *r, unsigned int index) __attribute__((noreturn));
 
+static int leave_tables(bool files, bool fs, struct cr_err *err)
+{
+	int flags = (files ? CLONE_FILES : 0) | (fs ? CLONE_FS : 0);
+
+	return flags && unshare(flags) < 0 ? cr_err_sys(err, "unshare") : 0;
+}
+
 static int spawn(struct restore *r, int index, struct cr_err *err)
 {
 	const struct cr_birth *b = &r->family.births[index];
 	pid_t pid = b->pid;
 	struct clone_args args = {
-		.flags = CLONE_CLEAR_SIGHAND | (b->clone_parent ? CLONE_PARENT : 0),
+		.flags = CLONE_CLEAR_SIGHAND | (b->clone_parent ? CLONE_PARENT : 0) |
+			 (b->share_files ? CLONE_FILES : 0) | (b->share_fs ? CLONE_FS : 0),
 		/* With CLONE_PARENT it is the maker's. */
 		.exit_signal = b->clone_parent ? 0 : (uint64_t)b->exit_signal,
 		.set_tid = (uint64_t)(uintptr_t)&pid,
 		.set_tid_size = 1,
 	};
-	long got = pid ? syscall(SYS_clone3, &args, sizeof(args)) : spare_clone(r, &args);
+	long got;
 
+	if (leave_tables(b->unshare_files, b->unshare_fs, err) < 0)
+		return -1;
+	got = pid ? syscall(SYS_clone3, &args, sizeof(args)) : spare_clone(r, &args);
 	if (got == 0)
 		live(r, (unsigned int)index);
 	if (got < 0 && errno == EEXIST)
@@ -188,7 +208,8 @@ static int be_born(struct member *m, struct cr_err *err)
 		return err->class ? -1 : cr_err_sys(err, "pid %d: setsid", (int)b->pid);
 	if (b->lead && setpgid(0, 0) < 0)
 		return cr_err_sys(err, "pid %d: setpgid", (int)b->pid);
-	if (spawn_kids(m->r, &next, false, err) < 0)
+	if (spawn_kids(m->r, &next, false, err) < 0 ||
+	    leave_tables(b->leave_files, b->leave_fs, err) < 0)
 		return -1;
 	step(m);
 	return 0;

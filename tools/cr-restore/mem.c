@@ -17,6 +17,7 @@
 #include "file.h"
 #include "proc.h"
 #include "ref.h"
+#include "share.h"
 #include "vma.h"
 
 #define TASK_END 0x7ffffffff000ull /* of 4-level page tables */
@@ -451,6 +452,11 @@ static int set_layout(struct mapper *m, struct cr_err *err)
 	return 0;
 }
 
+void mem_close_own(const struct restore *r, struct vec *v)
+{
+	vec_sys(v, LABEL_CLOSE, SYS_close_range, r->fd_base, (int64_t)UINT32_MAX);
+}
+
 int mem_build(struct restore *r, const struct task_image *t, const struct agent_place *p,
 	      struct vec *v, struct arena *a, struct cr_err *err)
 {
@@ -474,7 +480,8 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 	for (size_t i = 0; i < n; i++)
 		if (m.fds[i] >= 0 && m.fds[i] < r->fd_base)
 			vec_sys(v, LABEL_CLOSE, SYS_close, m.fds[i]);
-	vec_sys(v, LABEL_CLOSE, SYS_close_range, r->fd_base, (int64_t)UINT32_MAX);
+	if (!share_has_table(t))
+		mem_close_own(r, v);
 	ret = 0;
 out:
 	free(m.fds);

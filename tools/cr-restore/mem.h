@@ -26,6 +26,10 @@ int mem_own_maps(struct restore *r, struct cr_err *err) CR_MUST;
 int mem_place_agent(struct restore *r, const struct task_image *t, struct agent_place *p,
 		    struct cr_err *err) CR_MUST;
 
+/* Close the restore's own descriptors; a table that others have as well must
+ * keep them until all tasks have arrived. */
+void mem_close_own(const struct restore *r, struct vec *v);
+
 /* All operations on the address space; opens the files that are mapped. */
 int mem_build(struct restore *r, const struct task_image *t, const struct agent_place *p,
 	      struct vec *v, struct arena *a, struct cr_err *err) CR_MUST;
