@@ -247,6 +247,10 @@ int cr_agent_inject(struct cr_process *p, struct cr_err *err)
 
 	if (p->agent)
 		return 0;
+	/* Two agents would write their exit codes to the same place. */
+	if (p->vm_of)
+		return cr_err_set(err, CR_REFUSED, "pid %d: it shares its memory with process %d",
+				  (int)p->pid, (int)p->vm_of);
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return cr_err_sys(err, "out of memory");

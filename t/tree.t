@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: MIT
-# Trees of unusual shape: a daemon whose session leader is gone.
+# Trees of unusual shape: a daemon whose session leader is gone; what cannot be
+# made again is refused by name, and unharmed.
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use CRTest;
@@ -43,5 +44,19 @@ sub session_of {
 		$t->verify("verifies itself after $how",
 			pid => $how eq 'restore' ? $restored : $pid);
 	}
+}
+
+# A process that shares memory with another cannot have an agent of its own.
+for my $args ([], ['sighand']) {
+	my $t = CRTarget->start('vmshare', title => "vmshare @$args", args => $args);
+	next unless $t->ready;
+	my ($child) = CRTest::descendants($t->{pid});
+	my $r = exits(1, [tool('cr-checkpoint'), '-t', $t->{pid}, '-D', $t->{img}],
+		'a child that shares its memory is refused');
+
+	like($r->{err}, qr/^cr-freeze: pid $child: shares its memory with process $t->{pid}/m,
+		'by name');
+	ok(!-e "$t->{img}/manifest.img", 'nothing is committed');
+	$t->verify('goes on');
 }
 done_testing;

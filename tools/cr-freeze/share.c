@@ -70,6 +70,8 @@ struct share *share_find(const struct cr_tree *tree, struct cr_err *err)
 		if (list[i].vm && syscall(SYS_kcmp, cr_process_eye(tree->procs[i]), list[i].vm,
 					  KCMP_SIGHAND, 0, 0) == 0)
 			list[i].sighand = list[i].vm;
+	for (unsigned int i = 0; ret == 0 && i < tree->count; i++)
+		tree->procs[i]->vm_of = list[i].vm;
 	if (ret < 0) {
 		free(list);
 		list = NULL;

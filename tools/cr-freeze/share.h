@@ -16,7 +16,8 @@ struct share {
 	pid_t sighand;
 };
 
-/* One for each process of the tree; malloc'ed, NULL on an error. */
+/* One for each process of the tree; malloc'ed, NULL on an error.  Also fills
+ * .vm_of of the processes. */
 struct share *share_find(const struct cr_tree *tree, struct cr_err *err);
 
 #endif

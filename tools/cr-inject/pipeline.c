@@ -76,7 +76,8 @@ static int on_record(struct cr_stage *st, void *ctx, const struct cr_record *rec
 	(void)st;
 	if (rec->kind == CR_KIND_THREAD)
 		return note_thread(ctx, msg, err);
-	if (rec->kind != CR_KIND_TASK || m->state == CR__TASK_STATE__ZOMBIE)
+	/* One agent is all that a memory can have; cr-freeze has refused it. */
+	if (rec->kind != CR_KIND_TASK || m->state == CR__TASK_STATE__ZOMBIE || m->vm_same_as)
 		return 0;
 	return add_task(ctx, m, err);
 }
