@@ -15,6 +15,7 @@
 
 #include "clean.h"
 #include "fault.h"
+#include "inject-seccomp.h"
 #include "liveness.h"
 #include "proc.h"
 
@@ -105,11 +106,11 @@ static int check_ipc(const struct cr_agent *a, struct cr_err *err)
 		       refused(a, err, "in an ipc namespace of its own: no agent can get there");
 }
 
-/* Nothing that makes our system calls deadly; the task's effective user. */
-static int check_status(const struct cr_agent *a, uid_t *euid, struct cr_err *err)
+/* The task's effective user. */
+static int find_user(const struct cr_agent *a, uid_t *euid, struct cr_err *err)
 {
 	cr_auto_free char *status = NULL;
-	const char *ids, *seccomp;
+	const char *ids;
 
 	if (cr_proc_read(cr_process_eye(a->proc), "status", &status, NULL, err) < 0)
 		return -1;
@@ -117,9 +118,6 @@ static int check_status(const struct cr_agent *a, uid_t *euid, struct cr_err *er
 	if (!ids || sscanf(ids, "%*u %u", euid) != 1)
 		return cr_err_set(err, CR_SYSTEM, "/proc/%d/status: not understood",
 				  (int)a->proc->pid);
-	seccomp = cr_proc_field(status, "Seccomp");
-	if (seccomp && *seccomp != '0')
-		return refused(a, err, "it has a seccomp filter, which would kill our agent");
 	return 0;
 }
 
@@ -135,7 +133,7 @@ int agent_check_thread(const struct cr_agent *a, struct cr_tracee *t, struct cr_
 		return refused(a, err,
 			       "its system calls are dispatched to itself: no agent can "
 			       "run there");
-	return 0;
+	return inject_seccomp(t, err);
 }
 
 /*
@@ -234,7 +232,7 @@ static int prepare(struct cr_agent *a, int *id, struct cr_err *err)
 	uid_t euid;
 
 	if (open_mem(a, err) < 0 || find_room(a, err) < 0 || check_ipc(a, err) < 0 ||
-	    check_status(a, &euid, err) < 0 || agent_check_thread(a, a->host, err) < 0 ||
+	    find_user(a, &euid, err) < 0 || agent_check_thread(a, a->host, err) < 0 ||
 	    make_segment(a, euid, id, err) < 0)
 		return -1;
 	return agent_write_exit(a, a->host, a->room.at, 0, &a->code, &agent_ctl(a)->exit, err);

@@ -20,12 +20,7 @@
 #define EVENT(status) ((status) >> 16)
 #define SYSCALL_STOP (SIGTRAP | 0x80)
 #define SIGSET_BYTES 8
-#define SELECTOR_ALLOW 0	/* SYSCALL_DISPATCH_FILTER_ALLOW */
 #define TICK_NS 2000000		/* how often to look for a death that nobody tells of */
-
-#ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
-#define PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211	/* 6.4 */
-#endif
 
 /* glibc declares ptrace() with an enum; system calls are what we mean. */
 static long pt(long req, pid_t tid, unsigned long addr, unsigned long data)
@@ -87,21 +82,13 @@ static int seize_refused(struct cr_tracee *t, struct cr_err *err)
 			  strerror(saved));
 }
 
-/*
- * TRACESYSGOOD: without it a tracer that dies during a system call stop leaves
- * a SIGTRAP behind that kills the tracee.  The others: what the thread creates
- * from now on is attached at birth and cannot run away.
- */
-#define OPTIONS                                                                           \
-	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK)
-
 int cr_tracee_seize(struct cr_tracee *t, pid_t pid, pid_t tid, struct cr_err *err)
 {
 	memset(t, 0, sizeof(*t));
 	t->pid = pid;
 	t->tid = tid;
 	t->state = CR_TRACEE_GONE;
-	if (pt(PTRACE_SEIZE, tid, 0, OPTIONS) < 0)
+	if (pt(PTRACE_SEIZE, tid, 0, CR_TRACE_OPTIONS) < 0)
 		return errno == ESRCH ? 1 : seize_refused(t, err);
 	t->state = CR_TRACEE_RUNNING;
 	return cr_tracee_interrupt(t, err);
@@ -316,26 +303,6 @@ int cr_tracee_set_mask(struct cr_tracee *t, uint64_t mask, struct cr_err *err)
 	return 0;
 }
 
-/* Fails with EIO before 6.4: then nobody can know. */
-int cr_tracee_dispatched(struct cr_tracee *t, bool *yes, struct cr_err *err)
-{
-	struct {
-		uint64_t mode, selector, offset, len;
-	} config = { 0 };
-	uint8_t selector;
-
-	if (pt(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, sizeof(config),
-	       (unsigned long)&config) < 0 &&
-	    errno != EIO && errno != EINVAL)
-		return failed(t, err, "PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG");
-	/* The thread's own memory switches it: 0 lets its calls through, and
-	 * stays while the thread does not run. */
-	*yes = config.mode != 0 &&
-	       (!config.selector || !peek(t, config.selector, &selector, sizeof(selector)) ||
-		selector != SELECTOR_ALLOW);
-	return 0;
-}
-
 /* Run to the next system call stop. */
 static int to_syscall_stop(struct cr_tracee *t, struct cr_err *err)
 {
@@ -418,7 +385,8 @@ int cr_tracee_settle(struct cr_tracee *t, struct cr_err *err)
 
 int cr_tracee_exitkill(struct cr_tracee *t, bool on, struct cr_err *err)
 {
-	unsigned long options = PTRACE_O_TRACESYSGOOD | (on ? PTRACE_O_EXITKILL : 0);
+	unsigned long options = PTRACE_O_TRACESYSGOOD | (on ? PTRACE_O_EXITKILL : 0) |
+				(t->suspended ? PTRACE_O_SUSPEND_SECCOMP : 0);
 
 	if (pt(PTRACE_SETOPTIONS, t->tid, 0, options) < 0)
 		return failed(t, err, "PTRACE_SETOPTIONS");

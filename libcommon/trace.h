@@ -45,8 +45,18 @@ struct cr_tracee {
 	struct user_regs_struct regs;
 	uint64_t sigmask;
 	struct __ptrace_rseq_configuration rseq;	/* all zero: none */
+	char seccomp;		/* "Seccomp" of its status in /proc; 0: nobody has looked */
+	bool suspended;		/* its seccomp filters are, while we trace it */
 	uint32_t signals_known;	/* entries of its queue that its owner has read */
 };
+
+/*
+ * TRACESYSGOOD: without it a tracer that dies during a system call stop leaves
+ * a SIGTRAP behind that kills the tracee.  The others: what the thread creates
+ * from now on is attached at birth and cannot run away.
+ */
+#define CR_TRACE_OPTIONS                                                                           \
+	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK)
 
 /* 0 seized; 1 the thread is a zombie or gone; -1 error. */
 int cr_tracee_seize(struct cr_tracee *t, pid_t pid, pid_t tid, struct cr_err *err) CR_MUST;
@@ -63,6 +73,14 @@ int cr_tracee_save(struct cr_tracee *t, struct cr_err *err) CR_MUST;
 int cr_tracee_set_regs(struct cr_tracee *t, const struct user_regs_struct *regs,
 		       struct cr_err *err) CR_MUST;
 int cr_tracee_set_mask(struct cr_tracee *t, uint64_t mask, struct cr_err *err) CR_MUST;
+
+/* Let no seccomp filter judge its calls as long as we trace it (4.3; needs
+ * CAP_SYS_ADMIN, and that we are under no filter ourselves). */
+int cr_tracee_suspend_seccomp(struct cr_tracee *t, struct cr_err *err) CR_MUST;
+
+/* Take over one that the caller has seized by other means, as cr_tracee_seize()
+ * does with the others. */
+int cr_tracee_adopt(struct cr_tracee *t, pid_t pid, pid_t tid, struct cr_err *err) CR_MUST;
 
 /* Are its system calls turned into SIGSYS (PR_SET_SYSCALL_USER_DISPATCH, 5.11)? */
 int cr_tracee_dispatched(struct cr_tracee *t, bool *yes, struct cr_err *err) CR_MUST;

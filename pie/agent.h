@@ -112,7 +112,9 @@ struct cr_agent_ctl {
 	uint32_t finished;	/* number of the last vector that ended; SERVE */
 	uint32_t arrived;	/* threads in CR_OP_PARK; ONCE */
 	uint32_t failed;	/* threads whose vector failed; ONCE */
-	uint32_t gate;		/* word for the owner's own use */
+	uint32_t gate;		/* words for the owner's own use */
+	uint32_t first_gate;
+	uint32_t synced;
 	struct cr_vector *vector;	/* in the task's addresses */
 	uint64_t base;		/* address of the mapping to detach; SERVE */
 	struct cr_exit_path exit;	/* of the host; SERVE */

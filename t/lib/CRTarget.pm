@@ -58,6 +58,8 @@ our @ALL = (
 	[attrs => 'timers', 'timers'],
 	[attrs => 'scheduling', 'scheduling'],
 	[attrs => 'prctl settings', 'special'],
+	[attrs => 'seccomp filters', 'seccomp'],
+	[attrs => 'seccomp filters of nobody', 'seccomp', args => ['nobody']],
 );
 
 BEGIN { CRTest->export_to_level(0, "CRTest") }

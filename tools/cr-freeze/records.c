@@ -25,6 +25,7 @@
 #include "properties.h"
 #include "scheduling.h"
 #include "schemas.h"
+#include "seccomp.h"
 #include "signals.h"
 #include "vdso.h"
 
@@ -287,7 +288,8 @@ static int put_thread(struct cr_writer *w, struct cr_tracee *t, const char *stat
 	if (fill_thread(t, &m, err) < 0 || get_xstate(t->tid, xstate, &m.xstate.len, err) < 0 ||
 	    cr_creds_parse(t->tid, status, &creds, err) < 0 ||
 	    scheduling_fill(t->tid, status, &m, err) < 0 ||
-	    dispatch_fill(t->tid, &m, &dispatch, err) < 0)
+	    dispatch_fill(t->tid, &m, &dispatch, err) < 0 ||
+	    seccomp_fill(w, t, status, &m, err) < 0)
 		goto out;
 	if (signals_pending(status, "SigPnd") && signals_peek(t, false, 0, &sigs, err) < 0)
 		goto out;
@@ -298,6 +300,7 @@ static int put_thread(struct cr_writer *w, struct cr_tracee *t, const char *stat
 out:
 	signals_free(&sigs);
 	scheduling_release(&m);
+	free(m.seccomp_filters);
 	cr_creds_release(&creds);
 	return ret;
 }

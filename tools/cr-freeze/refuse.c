@@ -9,6 +9,7 @@
 
 #include "arch.h"
 #include "clean.h"
+#include "inject-seccomp.h"
 #include "proc.h"
 #include "refusal.h"
 
@@ -92,6 +93,40 @@ static int check_family(struct check *c, const struct kin *kin, struct cr_err *e
 	return refuse(c, root->pid, "", why.msg, "", err);
 }
 
+static bool has_word(const char *status, const char *field, const char *word)
+{
+	const char *p = cr_proc_field(status, field), *found = p ? strstr(p, word) : NULL;
+
+	return found && found < p + strcspn(p, "\n");
+}
+
+static int check_filters(struct check *c, const struct cr_tracee *t, const char *object,
+			 struct cr_err *err)
+{
+	struct cr_filter *list;
+	const char *call;
+	char what[96];
+	size_t count;
+	int ret = 0;
+
+	if (cr_filters_get(t->tid, &list, &count, err) < 0) {
+		/* Names the thread already. */
+		return err->class == CR_REFUSED ? refuse(c, t->pid, object, err->msg, "", err) : -1;
+	}
+	for (size_t i = 0; ret == 0 && i < count; i++)
+		if (cr_filter_asks(&list[i]))
+			ret = refuse(c, t->pid, object,
+				     "has a seccomp filter with a supervisor: not supported", "",
+				     err);
+	call = inject_seccomp_forbids(t, list, count);
+	snprintf(what, sizeof(what), "has a seccomp filter that forbids %s(2): not supported",
+		 call ? call : "");
+	if (ret == 0 && call)
+		ret = refuse(c, t->pid, object, what, "an agent inside needs that call", err);
+	cr_filters_free(list, count);
+	return ret;
+}
+
 static int check_thread(struct check *c, const struct cr_tracee *t, struct cr_err *err)
 {
 	cr_auto_free char *status = NULL;
@@ -105,10 +140,13 @@ static int check_thread(struct check *c, const struct cr_tracee *t, struct cr_er
 	snprintf(name, sizeof(name), "task/%d/status", (int)t->tid);
 	if (cr_proc_read(t->pid, name, &status, NULL, err) < 0)
 		return -1;
+	if (has_word(status, "x86_Thread_features", "shstk") &&
+	    refuse(c, t->pid, object, "has a shadow stack: not supported", "", err) < 0)
+		return -1;
 	seccomp = cr_proc_field(status, "Seccomp");
-	if (seccomp && *seccomp != '0')
-		return refuse(c, t->pid, object, "seccomp: not supported", "", err);
-	return 0;
+	if (seccomp && *seccomp == '1')
+		return refuse(c, t->pid, object, "seccomp strict mode: not supported", "", err);
+	return seccomp && *seccomp == '2' ? check_filters(c, t, object, err) : 0;
 }
 
 static int check_process(struct check *c, const struct cr_process *p, const struct kin *kin,

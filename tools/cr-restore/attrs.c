@@ -2,6 +2,7 @@
 #include "attrs.h"
 
 #include "arch.h"
+#include "filters.h"
 #include "mem.h"
 #include "scheduling.h"
 #include "share.h"
@@ -77,7 +78,8 @@ int attrs_check(struct restore *r, const struct task_image *t, struct cr_err *er
 			return cr_err_set(err, CR_BAD_INPUT, "pid %u: malformed signal",
 					  t->task->pid);
 	if (timers_check(r, t, err) < 0 || scheduling_check(r, t, err) < 0 ||
-	    special_check(r, t, err) < 0 || late_check(r, t, err) < 0)
+	    special_check(r, t, err) < 0 || late_check(r, t, err) < 0 ||
+	    filters_check(r, t, err) < 0)
 		return -1;
 	return creds_check(r, t, err);
 }
@@ -224,8 +226,8 @@ static bool pdeath_is_late(const struct task_image *t, unsigned int n)
 	       t->parent->task->dead_leader;
 }
 
-int attrs_thread(struct restore *r, const struct task_image *t, unsigned int n, struct vec *v,
-		 struct arena *a, struct cr_err *err)
+int attrs_thread(struct restore *r, const struct task_image *t, unsigned int n,
+		 struct cr_agent_ctl *ctl, struct vec *v, struct arena *a, struct cr_err *err)
 {
 	const Cr__Thread *th = t->threads[n].thread;
 	const Cr__ThreadInside *in = t->threads[n].inside;
@@ -244,7 +246,7 @@ int attrs_thread(struct restore *r, const struct task_image *t, unsigned int n, 
 		return -1;
 	/* Whom they notify must be there: it is the one that made all others. */
 	if ((n == 0 && !t->task->dead_leader && timers_create(t, v, a, err) < 0) ||
-	    special_thread(t, n, v, a, err) < 0 ||
+	    special_thread(t, n, v, a, err) < 0 || filters_build(r, t, n, ctl, v, a, err) < 0 ||
 	    creds_build(r, th->creds, in->securebits, v, a, err) < 0)
 		return -1;
 	/* A change of credentials has reset both of these. */

@@ -17,8 +17,9 @@ int attrs_process(struct restore *r, const struct task_image *t, struct vec *v, 
 
 /* Of thread @n of the task, by itself; with @last what must come after the
  * credentials. */
-int attrs_thread(struct restore *r, const struct task_image *t, unsigned int n, struct vec *v,
-		 struct arena *a, struct cr_err *err) CR_MUST;
+int attrs_thread(struct restore *r, const struct task_image *t, unsigned int n,
+		 struct cr_agent_ctl *ctl, struct vec *v, struct arena *a,
+		 struct cr_err *err) CR_MUST;
 
 /* Does the thread have something that must be done after all have arrived
  * (timers, the call that it sleeps in)? */

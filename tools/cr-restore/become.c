@@ -131,7 +131,7 @@ static int add_thread(struct restore *r, const struct task_image *t, unsigned in
 	struct cr_vector *vector;
 	struct cr_op *op;
 
-	if (!args || !tid || !stack || attrs_thread(r, t, n, &v, a, err) < 0 ||
+	if (!args || !tid || !stack || attrs_thread(r, t, n, ctl, &v, a, err) < 0 ||
 	    attrs_park(r, t, n, ctl, &v, a, err) < 0) {
 		free(v.ops);
 		return -1;
@@ -185,7 +185,7 @@ static int build_vector(struct restore *r, const struct task_image *t, struct ag
 	if (t->task->dead_leader) {
 		if (timers_create(t, v, a, err) < 0 || end_leader(r, t, v, a, err) < 0)
 			return -1;
-	} else if (attrs_thread(r, t, 0, v, a, err) < 0 ||
+	} else if (attrs_thread(r, t, 0, ctl, v, a, err) < 0 ||
 		   attrs_park(r, t, 0, ctl, v, a, err) < 0) {
 		return -1;
 	}

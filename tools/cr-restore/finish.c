@@ -20,6 +20,7 @@
 #include "clean.h"
 #include "enter.h"
 #include "fault.h"
+#include "filters.h"
 #include "proc.h"
 #include "scheduling.h"
 #include "special.h"
@@ -154,6 +155,31 @@ static int wait_arrived(struct restore *r, const struct task_image *t, uint32_t 
 	}
 }
 
+/* Those who stop at the gate in front of their seccomp filters. */
+static unsigned int gated_threads(const struct task_image *t)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < t->n_threads; i++)
+		n += filters_has(t, i);
+	return n;
+}
+
+static int pass_gates(struct restore *r, struct cr_err *err)
+{
+	for (unsigned int i = 0; i < r->img.n_tasks; i++)
+		if (!task_is_zombie(&r->img.tasks[i]) && filters_open(r, &r->img.tasks[i], err) < 0)
+			return -1;
+	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
+		const struct task_image *t = &r->img.tasks[i];
+
+		if (!task_is_zombie(t) && gated_threads(t) &&
+		    wait_arrived(r, t, t->n_threads + gated_threads(t), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static unsigned int late_threads(const struct task_image *t)
 {
 	unsigned int n = 0;
@@ -190,7 +216,7 @@ int finish_wait(struct restore *r, struct cr_err *err)
 		if (!task_is_zombie(t) && wait_arrived(r, t, t->n_threads, err) < 0)
 			return -1;
 	}
-	if (await_dead_leaders(r, err) < 0)
+	if (pass_gates(r, err) < 0 || await_dead_leaders(r, err) < 0)
 		return -1;
 	cr_fault("all-arrived");
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
@@ -206,7 +232,7 @@ int finish_wait(struct restore *r, struct cr_err *err)
 		const struct task_image *t = &r->img.tasks[i];
 
 		if (!task_is_zombie(t) && late_threads(t) &&
-		    wait_arrived(r, t, t->n_threads + late_threads(t), err) < 0)
+		    wait_arrived(r, t, t->n_threads + gated_threads(t) + late_threads(t), err) < 0)
 			return -1;
 	}
 	return 0;
@@ -226,8 +252,15 @@ static int seize_all(struct finish *f, struct cr_err *err)
 		for (unsigned int n = 0; n < t->n_threads; n++) {
 			struct cr_tracee *th = &f->threads[f->count++];
 
-			int ret = cr_tracee_seize(th, pid, (pid_t)t->task->tids[n], err);
+			pid_t tid = (pid_t)t->task->tids[n];
+			int ret;
 
+			if (filters_has(t, n)) {
+				ret = cr_tracee_adopt(th, pid, tid, err);
+				th->suspended = true;
+			} else {
+				ret = cr_tracee_seize(th, pid, tid, err);
+			}
 			if (ret)
 				return ret < 0 ? -1 : died(t->task->tids[n], err);
 			cr_fault("restore-seize");

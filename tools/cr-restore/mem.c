@@ -15,6 +15,7 @@
 
 #include "clean.h"
 #include "file.h"
+#include "filters.h"
 #include "proc.h"
 #include "ref.h"
 #include "share.h"
@@ -111,7 +112,7 @@ static size_t arena_size(const struct task_image *t)
 	for (unsigned int i = 0; i < t->n_threads; i++)
 		n += protobuf_c_message_get_packed_size(&t->threads[i].thread->base) * 4;
 	n += protobuf_c_message_get_packed_size(&t->task->base) * 4;
-	n += t->inside->n_timers * 1024;
+	n += t->inside->n_timers * 1024 + filters_size(t);
 	/* Kernels that cannot give a timer an id by wish count up to it. */
 	if (t->inside->n_timers)
 		n += 8192 * sizeof(struct cr_op);

@@ -36,6 +36,7 @@ const char *label_name(unsigned int label)
 		[LABEL_ROBUST] = "setting the robust list",
 		[LABEL_SIGNAL] = "setting signals",
 		[LABEL_CREDS] = "setting credentials",
+		[LABEL_SECCOMP] = "installing seccomp filters",
 		[LABEL_LIMIT] = "setting resource limits",
 		[LABEL_TIMER] = "setting timers",
 		[LABEL_PRCTL] = "prctl",
