@@ -121,6 +121,23 @@ int cr_session_ready(struct cr_session *s, struct cr_err *err)
 	return send_msg(s, &m, &empty, err);
 }
 
+int cr_session_hello(struct cr_session *s, struct cr_err *err)
+{
+	struct cr_session_msg m = { .request = CR_SESSION_HELLO };
+
+	return send_msg(s, &m, &empty, err);
+}
+
+int cr_session_has_tail(struct cr_session *s, bool *tail, struct cr_err *err)
+{
+	struct cr_session_msg m = { .request = CR_SESSION_TAIL };
+
+	if (call(s, &m, &empty, err) < 0)
+		return -1;
+	*tail = m.done != 0;
+	return 0;
+}
+
 int cr_session_hold(struct cr_session *s, uint32_t ms, struct cr_err *err)
 {
 	struct cr_session_msg m = { .request = CR_SESSION_HOLD, .done = ms };

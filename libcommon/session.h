@@ -10,6 +10,7 @@
 #ifndef CR_SESSION_H
 #define CR_SESSION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,6 +25,10 @@ void cr_session_close(struct cr_session *s);
 
 /* The pipeline is up: the warden may begin to freeze. */
 int cr_session_ready(struct cr_session *s, struct cr_err *err) CR_MUST;
+
+/* A stage is there whose output is a pipe; is there one at the end of the pipes? */
+int cr_session_hello(struct cr_session *s, struct cr_err *err) CR_MUST;
+int cr_session_has_tail(struct cr_session *s, bool *tail, struct cr_err *err) CR_MUST;
 
 struct cr_agent_info {
 	uint64_t address;	/* of the agent's mapping in the task */

@@ -17,6 +17,8 @@
 #include "stage-end.h"
 #include "tree.h"
 
+#define TAIL_MS 2000
+#define TAIL_LOOK_MS 5
 #define MAX_COUNTERS 16
 
 struct cr_stage {
@@ -115,6 +117,52 @@ static int put_stats(struct cr_stage *st, struct cr_err *err)
 }
 
 /* The Header: pass it on at once; the tail tells the warden that all is up. */
+/* The warden stays frozen for stages only: say that we are one. */
+static void greet(struct cr_stage *st)
+{
+	struct cr_err ignored;
+
+	if (st->pipe_out && st->header->session[0] && cr_stage_session(st, &ignored))
+		(void)!cr_session_hello(st->session, &ignored);
+}
+
+/*
+ * A pipeline that ends in a program of ours collapses from there.  Another
+ * program reads until the end of its input, which must come then.  The tail
+ * may still be on its way: it is given some time.
+ */
+static bool collapses(struct cr_stage *st)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+	struct cr_err ignored;
+	bool tail = false;
+
+	for (int ms = 0; st->session && ms < TAIL_MS; ms += TAIL_LOOK_MS) {
+		if (cr_session_has_tail(st->session, &tail, &ignored) < 0 || tail)
+			return tail;
+		if (poll(&out, 1, TAIL_LOOK_MS) > 0)
+			return false;
+	}
+	return false;
+}
+
+/* Wait for input; -1 when there is nobody any more to write for. */
+static int await_input(const struct cr_stage *st, struct cr_err *err)
+{
+	struct pollfd pfd[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
+				 { .fd = st->pipe_out ? STDOUT_FILENO : -1 } };
+
+	while (poll(pfd, 2, -1) < 0)
+		if (errno != EINTR)
+			return cr_err_sys(err, "poll");
+	if (pfd[0].revents || !(pfd[1].revents & POLLERR))
+		return 0;
+	errno = EPIPE;
+	cr_err_sys(err, "unable to write stdout");
+	err->told = true;
+	return -1;
+}
+
 static int begin(struct cr_stage *st, const struct cr_record *rec, struct cr_err *err)
 {
 	st->header = cr_record_unpack(rec, err);
@@ -125,6 +173,7 @@ static int begin(struct cr_stage *st, const struct cr_record *rec, struct cr_err
 				  st->header->version, CR_STREAM_VERSION);
 	if (st->out && cr_writer_copy(st->out, rec, err) < 0)
 		return -1;
+	greet(st);
 	/* Before the stages behind hear of it: the freeze waits for the last. */
 	if (st->ops->start && st->ops->start(st, st->ctx, err) < 0)
 		return -1;
@@ -180,7 +229,8 @@ static int loop(struct cr_stage *st, struct cr_err *err)
 	int got;
 
 	for (;;) {
-		if (st->out && cr_reader_would_block(st->in) && cr_writer_flush(st->out, err) < 0)
+		if (st->out && cr_reader_would_block(st->in) &&
+		    (cr_writer_flush(st->out, err) < 0 || await_input(st, err) < 0))
 			return -1;
 		got = cr_reader_next(st->in, &rec, err);
 		if (got < 0) {
@@ -265,7 +315,7 @@ int cr_stage_run(const struct cr_stage_ops *ops, void *ctx)
 		ret = st.refused ? CR_REFUSED : 0;
 	}
 	if (ret == 0 || ret == CR_REFUSED) {
-		if (st.pipe_out)
+		if (st.pipe_out && collapses(&st))
 			cr_stage_linger(STDOUT_FILENO);
 	}
 	cr_session_close(st.session);

@@ -21,6 +21,7 @@
 #include "session-proto.h"
 
 #define MAX_CLIENTS 32
+#define FOREIGN_MS 2000		/* a reader that has not said by then that it is a stage is none */
 #define MAX_HOLD_MS 60000	/* that a stage may take to prepare itself */
 
 enum { AT_OUT, AT_SIGNAL, AT_LISTEN, AT_CLIENTS };
@@ -32,6 +33,8 @@ struct server {
 	int clients[MAX_CLIENTS];
 	unsigned int n_clients;
 	bool ready;
+	bool stages;		/* somebody has said that it is one */
+	int holder;		/* client that asked for more time, -1 */
 	int wait_ms;		/* for the pipeline to be up */
 	uint64_t deadline;	/* CLOCK_MONOTONIC, ns */
 	bool ended;	/* the tree has its end */
@@ -72,6 +75,7 @@ int server_open(struct server **out, struct cr_err *err)
 	if (!s)
 		return cr_err_sys(err, "out of memory");
 	s->listener = -1;
+	s->holder = -1;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -116,8 +120,18 @@ static void accept_client(struct server *s)
 	s->clients[s->n_clients++] = cr_steal_fd(&fd);
 }
 
+static void wait_for_ready(struct server *s, int ms)
+{
+	s->deadline = cr_now_ns() + (uint64_t)ms * 1000000u;
+}
+
 static void drop_client(struct server *s, unsigned int i)
 {
+	/* It prepares itself no more. */
+	if (s->clients[i] == s->holder) {
+		s->holder = -1;
+		wait_for_ready(s, s->wait_ms);
+	}
 	close(s->clients[i]);
 	s->clients[i] = s->clients[--s->n_clients];
 }
@@ -211,12 +225,8 @@ static int do_end(struct server *s, struct cr_session_msg *m, struct cr_err *err
 	return 0;
 }
 
-static void wait_for_ready(struct server *s, int ms)
-{
-	s->deadline = cr_now_ns() + (uint64_t)ms * 1000000u;
-}
-
-static int dispatch(struct server *s, struct cr_session_msg *m, size_t len, struct cr_err *err)
+static int dispatch(struct server *s, int fd, struct cr_session_msg *m, size_t len,
+		    struct cr_err *err)
 {
 	if (m->version != sizeof(struct cr_op) || m->count > CR_SESSION_OPS_MAX ||
 	    m->n_tids > CR_SESSION_TIDS_MAX || m->data_len > CR_SESSION_DATA_MAX ||
@@ -227,7 +237,15 @@ static int dispatch(struct server *s, struct cr_session_msg *m, size_t len, stru
 	case CR_SESSION_READY:
 		s->ready = true;
 		return 0;
+	case CR_SESSION_HELLO:
+		s->stages = true;
+		return 0;
+	case CR_SESSION_TAIL:
+		m->done = s->ready;
+		return 0;
 	case CR_SESSION_HOLD:
+		s->stages = true;
+		s->holder = fd;
 		wait_for_ready(s, m->done && m->done < MAX_HOLD_MS ? (int)m->done : s->wait_ms);
 		return 0;
 	case CR_SESSION_INJECT:
@@ -258,14 +276,15 @@ static bool serve_client(struct server *s, int fd)
 		return errno == EAGAIN || errno == EINTR;
 	if ((size_t)n < sizeof(*m))
 		return false;
-	if (dispatch(s, m, (size_t)n, &err) < 0) {
+	if (dispatch(s, fd, m, (size_t)n, &err) < 0) {
 		m->class = err.class;
 		m->errnum = err.errnum;
 		len = strlen(err.msg);
 		memcpy(s->buf + sizeof(*m), err.msg, len);
 		len += sizeof(*m);
 	} else {
-		if (m->request == CR_SESSION_READY || m->request == CR_SESSION_HOLD)
+		if (m->request == CR_SESSION_READY || m->request == CR_SESSION_HOLD ||
+		    m->request == CR_SESSION_HELLO)
 			return true;
 		m->class = 0;
 		len = (size_t)n;
@@ -325,8 +344,15 @@ int server_run(struct server *s, struct cr_tree *tree, int out_fd, server_commit
 	s->tree = tree;
 	s->commit = commit;
 	s->ctx = ctx;
-	while (ret == 0)
-		ret = serve_once(s, out_fd, -1, err);
+	wait_for_ready(s, FOREIGN_MS);
+	while (ret == 0) {
+		bool ours = s->ready || s->stages;
+
+		/* "cr-freeze | cat" ends when we do, not the other way round. */
+		if (!ours && cr_now_ns() >= s->deadline)
+			return 0;
+		ret = serve_once(s, out_fd, ours ? -1 : FOREIGN_MS, err);
+	}
 	if (s->committed)
 		return 1;
 	return ret < 0 ? -1 : 0;
