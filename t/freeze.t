@@ -13,7 +13,8 @@ for (@CRTarget::ALL) {
 	$t->ready or next;
 	exits(7, [tool('cr-freeze'), '-t', $t->{pid}, '--', 'sh', '-c', 'exit 7'],
 		"$title: cr-freeze -- CMD");
-	my $line = "cr-freeze -t $t->{pid} | cr-inject | cr-dump-fds -D $t->{img} |" .
+	my @files = grep { /^--(file-locks|external)/ } @{ $o{options} || [] };
+	my $line = "cr-freeze -t $t->{pid} | cr-inject | cr-dump-fds -D $t->{img} @files |" .
 		' cr-imgtool show -';
 	my $r = exits(0, ['sh', '-c', $line], "$title: $line", env => { PATH => "$BIN:$ENV{PATH}" });
 	is($r->{err}, '', "$title: no complaint");

@@ -11,8 +11,8 @@ use CRNoharm;
 my $t = start_busy();
 
 sub no_harm {
-	my ($name, $r) = @_;
-	is(harm($t), '', "$name: no harm") or diag($r->{err});
+	my ($name, $r, %o) = @_;
+	is(harm($t, %o), '', "$name: no harm") or diag($r->{err});
 	is(image_harm($r), '', "$name: a good image or none") or diag($r->{err});
 }
 
@@ -58,8 +58,7 @@ SKIP: {
 					"trace=$call", '-e', "inject=$call:error=$error:when=$n"]);
 
 				last if (slurp($log, 1) // '') !~ /INJECTED/;
-				forgive_eintr($t) if $program eq 'cr-freeze';
-				no_harm($name, $r);
+				no_harm($name, $r, forgive => $program eq 'cr-freeze');
 			}
 		}
 	}
