@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "parse.h"
 
 #define CHUNK 4096
+#define MANY_THREADS 64
 
 static int read_all(int fd, char **text, size_t *len)
 {
@@ -200,16 +202,54 @@ static int add_children(pid_t pid, pid_t tid, pid_t **list, unsigned int *count,
 	return 0;
 }
 
+/* The parent as stat has it; 0: the process is gone. */
+static pid_t parent_of(pid_t pid)
+{
+	struct cr_proc_stat st;
+	struct cr_err ignored;
+
+	return cr_proc_stat(pid, &st, &ignored) < 0 ? 0 : (pid_t)st.field[4];
+}
+
+/* Ask all processes for their parent instead of all threads for their children. */
+static int scan_children(pid_t pid, pid_t **list, unsigned int *count, unsigned int *room,
+			 struct cr_err *err)
+{
+	cr_auto_dir DIR *dir = opendir("/proc");
+	struct dirent *e;
+	pid_t child;
+
+	if (!dir)
+		return cr_err_sys(err, "unable to open /proc");
+	while ((e = readdir(dir)))
+		if (cr_parse_pid(e->d_name, &child) == 0 && parent_of(child) == pid &&
+		    push(list, count, room, child, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* The link count of /proc counts them. */
+static nlink_t count_processes(void)
+{
+	struct stat sb;
+
+	return stat("/proc", &sb) < 0 ? 0 : sb.st_nlink;
+}
+
 int cr_proc_children(pid_t pid, pid_t **list, unsigned int *count, struct cr_err *err)
 {
 	cr_auto_free pid_t *tids = NULL;
 	unsigned int n, room = 0;
+	bool scan;
 
 	*list = NULL;
 	*count = 0;
 	if (cr_proc_tids(pid, &tids, &n, err) < 0)
 		return -1;
-	for (unsigned int i = 0; i < n; i++)
+	scan = n > MANY_THREADS && n > count_processes();
+	if (scan && scan_children(pid, list, count, &room, err) < 0)
+		return -1;
+	for (unsigned int i = 0; !scan && i < n; i++)
 		if (add_children(pid, tids[i], list, count, &room, err) < 0)
 			return -1;
 	if (*count)

@@ -154,12 +154,22 @@ static void sample_process(struct sleepers *s, pid_t pid, unsigned int depth)
 		sample_process(s, kids[i], depth + 1);
 }
 
+static int by_tid(const void *a, const void *b)
+{
+	/* The id is the first member, and is all that bsearch() gives. */
+	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 struct sleepers *sleepers_sample(pid_t root)
 {
 	struct sleepers *s = calloc(1, sizeof(*s));
 
 	if (s)
 		sample_process(s, root, 0);
+	if (s && s->count)
+		qsort(s->list, s->count, sizeof(*s->list), by_tid);
 	return s;
 }
 
@@ -236,6 +246,7 @@ static bool written_rest(const struct cr_tracee *t, long nr, const uint64_t a[6]
 bool sleepers_remaining(const struct sleepers *s, const struct cr_tracee *t, uint64_t frozen_ns,
 			long *nr, uint64_t *remaining_ns)
 {
+	const struct sleeper *sl;
 	uint64_t a[6], whole;
 
 	if (cr_arch_restart(&t->regs) != CR_RESTART_BLOCK)
@@ -246,15 +257,9 @@ bool sleepers_remaining(const struct sleepers *s, const struct cr_tracee *t, uin
 	if (!whole_time(t, *nr, a, &whole))
 		return false;
 	*remaining_ns = whole;	/* rather too long than too short */
-	for (unsigned int i = 0; s && i < s->count; i++) {
-		const struct sleeper *sl = &s->list[i];
-
-		if (sl->tid != t->tid)
-			continue;
-		if (frozen_ns > sl->since_ns)
-			*remaining_ns -=
-				frozen_ns - sl->since_ns < whole ? frozen_ns - sl->since_ns : whole;
-		break;
-	}
+	sl = s && s->count ? bsearch(&t->tid, s->list, s->count, sizeof(*s->list), by_tid) : NULL;
+	if (sl && frozen_ns > sl->since_ns)
+		*remaining_ns -= frozen_ns - sl->since_ns < whole ? frozen_ns - sl->since_ns :
+								    whole;
 	return true;
 }
