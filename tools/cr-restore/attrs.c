@@ -4,6 +4,7 @@
 #include "arch.h"
 #include "filters.h"
 #include "mem.h"
+#include "notify.h"
 #include "scheduling.h"
 #include "share.h"
 #include "special.h"
@@ -186,7 +187,8 @@ int attrs_process(struct restore *r, const struct task_image *t, struct vec *v, 
 		return -1;
 	special_process(t, v);
 	if (queue_signals(r, t, t->task->shared_signals, t->task->n_shared_signals, 0, v, a, err) <
-	    0)
+		    0 ||
+	    notify_build(r, t, v, a, err) < 0)
 		return -1;
 	return limits(t, v, a, err);
 }

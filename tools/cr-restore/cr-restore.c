@@ -28,6 +28,7 @@
 #include "inotify.h"
 #include "make-family.h"
 #include "mem.h"
+#include "notify.h"
 #include "msg.h"
 #include "opt.h"
 #include "owner.h"
@@ -38,6 +39,7 @@
 #include "verify.h"
 #include "watcher.h"
 
+static const char *notify;
 static struct restore r = { .opts = { .status_fd = -1 } };
 
 static const struct cr_opt options[] = {
@@ -50,6 +52,7 @@ static const struct cr_opt options[] = {
 	  &r.opts.exec_cmd },
 	{ 0, "status-fd", CR_OPT_FD, "FD", "write a zero byte to FD once the tree runs",
 	  &r.opts.status_fd },
+	{ 0, "notify", CR_OPT_STR, "SIGNAL", "queue SIGNAL to the root once it runs", &notify },
 	{ 0, "pidfile", CR_OPT_STR, "FILE", "write the root's pid to FILE", &r.opts.pidfile },
 	{ 'j', "shell-job", CR_OPT_BOOL, NULL, "put the tree into the caller's session",
 	  &r.opts.shell_job },
@@ -287,6 +290,8 @@ int main(int argc, char **argv)
 		cr_opt_usage("-D DIR is missing (see -h)");
 	if (r.opts.root && r.opts.root[0] != '/')
 		cr_opt_usage("--root: '%s' is no absolute path", r.opts.root);
+	if (notify && !(r.opts.notify = notify_parse(notify)))
+		cr_opt_usage("--notify: '%s' is no signal", notify);
 	if (r.opts.changed_files && strcmp(r.opts.changed_files, "accept") != 0)
 		cr_opt_usage("--changed-files: '%s' is not accept", r.opts.changed_files);
 	inherit_parse(&r);

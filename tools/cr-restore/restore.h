@@ -65,6 +65,7 @@ struct options {
 	bool leave_stopped;
 	bool exec_cmd;
 	int status_fd;
+	int notify; /* signal for the root, 0: none */
 };
 
 struct restore {
