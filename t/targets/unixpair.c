@@ -5,6 +5,7 @@
  * end in a child, options, and who made them.
  */
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "target.h"
@@ -15,7 +16,8 @@
 
 static int stream[2], dgram[2], seq[2], half[2], closed[2], reset[2], gone[2], with_cred[2];
 static int tuned[2], to_child[2], shared[2], by_user[2], by_dead[2], empty[2], peeked[2];
-static int end_seq[2];
+static int end_seq[2], async[2];
+static volatile sig_atomic_t got_signal, got_fd;
 static char big[BIG];
 static pid_t dead;
 
@@ -223,6 +225,42 @@ static void check_options(void)
 	t_same("owner of the other end", 0, sb.st_uid);
 }
 
+/* --- an owner ---------------------------------------------------------------------- */
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	got_signal = sig;
+	got_fd = info->si_fd;
+}
+
+static void set_up_owner(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART };
+	struct f_owner_ex ex = { .type = F_OWNER_PID, .pid = getpid() };
+
+	pair(SOCK_STREAM, async);
+	t_must(sigaction(SIGRTMIN + 3, &sa, NULL));
+	t_must(fcntl(async[0], F_SETOWN_EX, &ex));
+	t_must(fcntl(async[0], F_SETSIG, SIGRTMIN + 3));
+	t_must(fcntl(async[0], F_SETFL, O_ASYNC | O_NONBLOCK));
+}
+
+static void check_owner(void)
+{
+	struct f_owner_ex ex = { 0 };
+
+	t_must(fcntl(async[0], F_GETOWN_EX, &ex));
+	t_same("owner of a socket", (uint64_t)getpid(), (uint64_t)ex.pid);
+	t_same("its signal", (uint64_t)(SIGRTMIN + 3), (uint64_t)fcntl(async[0], F_GETSIG));
+	t_same("its flags", O_RDWR | O_ASYNC | O_NONBLOCK, (uint64_t)fcntl(async[0], F_GETFL));
+	put(async[1], "!", 1);
+	for (int i = 0; i < 2000 && !got_signal; i++)
+		t_sleep_ms(1);
+	t_same("the signal comes", (uint64_t)(SIGRTMIN + 3), (uint64_t)got_signal);
+	t_same("and says for what", (uint64_t)async[0], (uint64_t)got_fd);
+}
+
 /* --- queues ---------------------------------------------------------------------- */
 
 static void set_up_queues(void)
@@ -379,6 +417,7 @@ int main(void)
 	/* What only one process has. */
 	set_up_creds();
 	set_up_options();
+	set_up_owner();
 	close(to_child[1]);
 	put(to_child[0], "A", 1);
 	t_sleep_ms(100);
@@ -390,6 +429,7 @@ int main(void)
 	check_ends();
 	check_creds();
 	check_options();
+	check_owner();
 	check_peer("maker of a pair", stream[0], getpid(), 0, 0);
 	check_peer("as another user", by_user[1], getpid(), USER, GROUP);
 	check_peer("a maker that is gone", by_dead[0], dead, 0, 0);

@@ -290,6 +290,9 @@ static int connect_all_pending(struct restore *r, const struct unix_sock *u, str
 		const Cr__Creds *creds = t->threads[0].thread->creds;
 		Cr__UnixCred cred = CR__UNIX_CRED__INIT;
 
+		if (!creds)
+			return cr_err_set(err, CR_BAD_INPUT, "pid %u: no credentials",
+					  t->task->pid);
 		cred.tgid = t->task->pid;
 		cred.uid = creds->euid;
 		cred.gid = creds->egid;

@@ -101,8 +101,10 @@ static int link_one(struct restore *r, struct unix_sock *u, struct cr_err *err)
 	}
 	for (size_t i = 0; i < m->n_pending; i++) {
 		const struct unix_sock *c = unix_find(r, m->pending[i]);
+		const struct file_image *f = c ? image_file(&r->img, c->m->id) : NULL;
 
-		if (!c || c->m->peer != m->id || c->m->group != m->group)
+		/* Who has it connects it, see unix-connect.c. */
+		if (!f || !f->first_user || c->m->peer != m->id || c->m->group != m->group)
 			return bad(u, "a connection that waits is malformed", err);
 	}
 	return check_name(u, err);
