@@ -187,6 +187,10 @@ static int attach(struct cr_agent *a, int id, struct cr_err *err)
 	cr_fault("attach");
 	if (cr_tracee_syscall(a->host, a->code.syscall, SYS_shmat, args, &base, err) < 0)
 		return -1;
+	if (base == -EACCES)
+		return refused(a, err,
+			       "it forbids memory that is writable and executable "
+			       "(PR_SET_MDWE, SELinux): no agent can run there");
 	if (base < 0 && base > -4096)
 		return cr_err_set(err, CR_REFUSED,
 				  "pid %d: it cannot attach the agent's memory: %s",

@@ -58,6 +58,7 @@ our @ALL = (
 	[attrs => 'timers', 'timers'],
 	[attrs => 'scheduling', 'scheduling'],
 	[attrs => 'prctl settings', 'special'],
+	[attrs => 'futexes with owners', 'futexes'],
 	[attrs => 'seccomp filters', 'seccomp'],
 	[attrs => 'seccomp filters of nobody', 'seccomp', args => ['nobody']],
 );

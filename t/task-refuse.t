@@ -1,0 +1,54 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: MIT
+# What no agent can live with is refused by name, and the process goes on.
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use CRTest;
+use CRTarget;
+
+sub refused {
+	my ($what, $pid, $pattern) = @_;
+	my $img = tmpdir();
+	my $r = exits(1, [tool('cr-checkpoint'), '-t', $pid, '-D', $img], "$what: refused");
+
+	like($r->{err}, $pattern, "$what: by name");
+	ok(!-e "$img/manifest.img", "$what: no image");
+	ok(alive($pid), "$what: alive");
+	like(CRTest::slurp("/proc/$pid/status"), qr/^TracerPid:\t0$/m, "$what: not traced");
+	unlike(CRTest::slurp("/proc/$pid/maps"), qr/SYSV/, "$what: no mapping left");
+}
+
+# A program of perl that reads from a fifo for ever, after some preparation.
+sub reader {
+	my ($code) = @_;
+	my $dir = tmpdir();
+
+	system('mkfifo', "$dir/fifo") == 0 or die;
+	my $pid = background([$^X, '-e', "open(F, '+<', '$dir/fifo'); $code; sysread(F, \$b, 1)"],
+		session => 1, out => "$dir/log", err => "$dir/log");
+	wait_for(10, sub { (CRTest::slurp("/proc/$pid/syscall", 1) // '') =~ /^0 / });
+	return $pid;
+}
+
+my $pid = reader('syscall(157, 22, 1)');
+refused('strict mode', $pid, qr/thread $pid: seccomp strict mode: not supported/);
+
+# load nr; shmdt: kill the process, else allow
+my $filter = 'my $p = pack("SCCL" x 4, 0x20,0,0,0, 0x15,0,1,67, 6,0,0,0x80000000, 6,0,0,0x7fff0000);' .
+	'syscall(317, 1, 0, pack("S x6 P", 4, $p)) == 0 or die';
+$pid = reader($filter);
+refused('a filter', $pid, qr/thread $pid: has a seccomp filter that forbids shmdt\(2\)/);
+
+# the same, but the decision is somebody else's
+($filter = $filter) =~ s/0x80000000/0x7fc00000/;
+$filter =~ s/\b67\b/180/;
+$pid = reader($filter);
+refused('a filter with a supervisor', $pid, qr/has a seccomp filter with a supervisor/);
+
+SKIP: {
+	my $t = CRTarget->start('special', args => ['mdwe']);
+	skip 'no PR_SET_MDWE before Linux 6.3', 1 unless $t->ready;
+	refused('MDWE', $t->{pid}, qr/forbids memory that is writable and executable/);
+	$t->verify('goes on');
+}
+done_testing;
