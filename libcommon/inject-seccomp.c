@@ -30,11 +30,11 @@ struct call {
 };
 
 #define CALL(name, ...)                   \
-	{                                 \
+	{                                \
 #name, SYS_##name, false, \
-		{                         \
-			__VA_ARGS__       \
-		}                         \
+		{                        \
+			__VA_ARGS__      \
+		}                        \
 	}
 #define WAY_OUT(name, ...)               \
 	{                                \

@@ -35,9 +35,9 @@ static inline bool cr_is_timer_signal(const siginfo_t *info)
 {
 	if (info->si_code == SI_TIMER)
 		return true;
-	return info->si_code == SI_KERNEL && (info->si_signo == SIGALRM ||
-					      info->si_signo == SIGVTALRM ||
-					      info->si_signo == SIGPROF);
+	return info->si_code == SI_KERNEL &&
+	       (info->si_signo == SIGALRM || info->si_signo == SIGVTALRM ||
+		info->si_signo == SIGPROF);
 }
 
 #endif

@@ -322,9 +322,9 @@ static bool compare(const struct cr_kin *kin, int n)
 	for (int i = 0; i < n; i++)
 		for (int k = 0; k < i; k++)
 			if (tables_differ(kin, i, k)) {
-				printf("# pids %d and %d: files %d %d, fs %d %d\n",
-				       kin[i].pid, kin[k].pid, procs[at[i]].files,
-				       procs[at[k]].files, procs[at[i]].fs, procs[at[k]].fs);
+				printf("# pids %d and %d: files %d %d, fs %d %d\n", kin[i].pid,
+				       kin[k].pid, procs[at[i]].files, procs[at[k]].files,
+				       procs[at[i]].fs, procs[at[k]].fs);
 				return false;
 			}
 	for (int i = 0; i < n; i++) {

@@ -58,7 +58,7 @@ static struct status {
 	uint32_t child;
 	char complaint[256];
 	uint32_t n_eintr;	/* of those calls where any stop may cause it, signal(7) */
-} *status;
+} * status;
 
 static void tick(enum activity a)
 {

@@ -84,7 +84,8 @@ int late_signals(const struct cr_tree *tree, pid_t pid, uint32_t skip, struct cr
 	struct late l = { .skip = skip, .out = out, .room = *count };
 
 	for (unsigned int i = 0; i < tree->count; i++)
-		if ((!pid || tree->procs[i]->pid == pid) && add_process(&l, tree->procs[i], err) < 0)
+		if ((!pid || tree->procs[i]->pid == pid) &&
+		    add_process(&l, tree->procs[i], err) < 0)
 			return -1;
 	*count = l.count;
 	return 0;

@@ -104,8 +104,9 @@ static int read_timers(pid_t pid, struct timers *t, struct cr_err *err)
 		char how[8], whom[4];
 		int used = 0;
 
-		if (sscanf(p, "ID: %" SCNu32 "\nsignal: %" SCNu32 "/%" SCNx64
-			      "\nnotify: %7[a-z]/%3[a-z].%" SCNu32 "\nClockID: %" SCNd32 "\n%n",
+		if (sscanf(p,
+			   "ID: %" SCNu32 "\nsignal: %" SCNu32 "/%" SCNx64
+			   "\nnotify: %7[a-z]/%3[a-z].%" SCNu32 "\nClockID: %" SCNd32 "\n%n",
 			   &m.id, &m.signal, &m.value, how, whom, &m.tid, &m.clock, &used) != 7 ||
 		    !used)
 			return cr_err_set(err, CR_SYSTEM, "/proc/%d/timers: not understood",
@@ -237,8 +238,7 @@ int timers_ask(struct cr_session *s, pid_t pid, uint64_t frozen_ns,
 	asked_ns = cr_now_ns();
 	if (ask_all(s, pid, t, err) < 0)
 		return -1;
-	if ((t->count || new_alarm) &&
-	    cr_session_late_signals(s, pid, &late, &n_late, err) < 0)
+	if ((t->count || new_alarm) && cr_session_late_signals(s, pid, &late, &n_late, err) < 0)
 		return -1;
 	t->alarm_came = new_alarm && alarm_late(late, n_late);
 	for (size_t i = 0; i < t->count; i++) {
