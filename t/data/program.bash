@@ -26,7 +26,8 @@ for i in $(seq $n); do
 	[ "${squares[$i]}" -eq $((i * i)) ] || { echo "square of $i"; bad=1; }
 done
 [ $hits -eq $n ] || { echo "$hits signals of $n"; bad=1; }
-[ "$(tail -n 1 appended)" = "$n" ] || { echo "appended"; bad=1; }
+# An earlier life of ours may have appended more.
+grep -qx "$n" appended || { echo "appended"; bad=1; }
 wait $job
 [ $? -eq 9 ] || { echo "job"; bad=1; }
 exit $bad

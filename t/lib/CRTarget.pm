@@ -32,7 +32,8 @@ our @ALL = (
 	[signals => 'signal handlers', 'sigact'],
 	[signals => 'queued signals', 'sigqueue'],
 	[calls => 'interrupted calls', 'calls'],
-	[calls => 'everything at once', 'busy'],
+	# Its signals come from outside of the tree, which does not go back in time.
+	[calls => 'everything at once', 'busy', once => 1],
 	[files => 'files', 'files'],
 	[files => 'pipes', 'pipes'],
 	[fds => 'eventfd', 'eventfd'],
@@ -188,6 +189,7 @@ sub survives {
 		my $pid = $t->restore or return;
 		$t->verify('verifies itself after the first restore', pid => $pid,
 			timeout => $o{timeout}) or return;
+		return if $o{once};
 		$t->restore_detached or return;
 		$t->verify('verifies itself after the second restore', timeout => $o{timeout});
 	};

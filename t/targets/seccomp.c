@@ -110,8 +110,10 @@ int main(int argc, char **argv)
 	if (argc > 1 && (setgid(65534) < 0 || setuid(65534) < 0))
 		t_fatal("setuid");
 	t_ready();
-	if (t_spoiled())
+	if (t_spoiled()) {
+		t_must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 		t_must(filter(0, SYS_swapoff, 204));
+	}
 	t_wait();
 	count("filters", 1);
 	t_same("of the first thread", 200, error_of(SYS_quotactl));

@@ -330,8 +330,12 @@ int server_wait_ready(struct server *s, int out_fd, int ms, struct cr_err *err)
 		ret = serve_once(s, out_fd, (int)((s->deadline - now + 999999) / 1000000), err);
 		if (ret < 0)
 			return -1;
-		if (ret > 0)
-			return cr_err_set(err, CR_REFUSED, "the pipeline ended before the freeze");
+		if (ret > 0) {
+			/* Who ended it has said why. */
+			cr_err_set(err, CR_REFUSED, "the pipeline ended before the freeze");
+			err->told = true;
+			return -1;
+		}
 	}
 	return 0;
 }
