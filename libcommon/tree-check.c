@@ -61,3 +61,11 @@ int tree_check_root(pid_t root, struct cr_err *err)
 				  (int)root, strtol(tgid, NULL, 10));
 	return check_ancestors(root, err);
 }
+
+bool tree_may_vfork(const struct cr_process *p)
+{
+	for (unsigned int k = 0; k < p->n_threads; k++)
+		if (cr_tracee_in_vfork(&p->threads[k]))
+			return true;
+	return false;
+}

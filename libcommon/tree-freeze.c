@@ -42,6 +42,8 @@ struct freezer {
 	unsigned int n_born;
 	bool lost;		/* a process has ended: its children have other parents now */
 	uint64_t until_ns;
+	int (*seized)(void *ctx, struct cr_err *err);	/* NULL: the tree runs */
+	void *ctx;
 };
 
 static bool test(const uint8_t *map, pid_t id)
@@ -284,6 +286,23 @@ static int one_round(struct freezer *f, bool recurse, struct cr_err *err)
 	return more;
 }
 
+/* Nothing runs: lists of threads and children are true as soon as they are
+ * read.  What is seized now stops when it is let run. */
+static int seize_held(struct freezer *f, struct cr_err *err)
+{
+	struct cr_tree *t = f->tree;
+	bool grew;
+
+	for (unsigned int i = 0; i < t->count; i++) {
+		if (seize_threads(f, t->procs[i], &grew, err) < 0)
+			return -1;
+		if (!tree_may_vfork(t->procs[i]) && add_children(f, i, err) < 0)
+			return -1;
+		f->rounds[i].children_known = false;
+	}
+	return f->seized(f->ctx, err);
+}
+
 static int all_rounds(struct freezer *f, bool recurse, struct cr_err *err)
 {
 	int more;
@@ -298,104 +317,6 @@ static int all_rounds(struct freezer *f, bool recurse, struct cr_err *err)
 		}
 	} while (more > 0);
 	return more;
-}
-
-/* The leader may have a higher number than its threads. */
-static void leader_first(struct cr_process *p)
-{
-	for (unsigned int k = 1; k < p->n_threads; k++)
-		if (p->threads[k].tid == p->pid) {
-			struct cr_tracee leader = p->threads[k];
-
-			memmove(p->threads + 1, p->threads, k * sizeof(leader));
-			p->threads[0] = leader;
-			return;
-		}
-}
-
-/* What never stopped for us is a zombie, or was reaped while we looked. */
-static int drop_reaped(struct freezer *f, struct cr_err *err)
-{
-	struct cr_tree *t = f->tree;
-	unsigned int kept = 0;
-
-	for (unsigned int i = 0; i < t->count; i++) {
-		struct cr_process *p = t->procs[i];
-		struct cr_proc_stat st;
-
-		leader_first(p);
-		if (!p->n_threads) {
-			if (cr_proc_stat(p->pid, &st, err) < 0 || st.state != 'Z') {
-				tree_free_process(p);
-				continue;
-			}
-			p->zombie = true;
-		}
-		t->procs[kept++] = p;
-	}
-	t->count = kept;
-	return 0;
-}
-
-static void let_go(struct cr_process *p)
-{
-	for (unsigned int k = 0; k < p->n_threads; k++)
-		cr_tracee_detach(&p->threads[k]);
-	tree_free_process(p);
-}
-
-/* The parent that a process has now, when the one it was found with has ended. */
-static int find_parent(const struct cr_tree *t, struct cr_process *p, bool *moved,
-		       struct cr_err *err)
-{
-	const struct cr_process *parent = cr_tree_find(t, p->parent);
-	struct cr_proc_stat st;
-
-	if (parent && !parent->zombie)
-		return 0;
-	if (cr_proc_stat(p->pid, &st, err) < 0)
-		return -1;
-	p->parent = (pid_t)st.field[4];
-	*moved = true;
-	return 0;
-}
-
-/*
- * In the order of their parents, from the root.  Who has got a parent outside
- * of the tree does not belong to it any more, nor do its children.
- */
-static int reorder(struct cr_tree *t, struct cr_err *err)
-{
-	struct cr_process **list = calloc(t->count, sizeof(*list));
-	unsigned int n = 1;
-
-	if (!list)
-		return cr_err_sys(err, "out of memory");
-	list[0] = t->procs[0];
-	for (unsigned int i = 0; i < n; i++)
-		for (unsigned int k = 1; k < t->count; k++)
-			if (t->procs[k] && t->procs[k]->parent == list[i]->pid) {
-				list[n++] = t->procs[k];
-				t->procs[k] = NULL;
-			}
-	for (unsigned int k = 1; k < t->count; k++)
-		if (t->procs[k])
-			let_go(t->procs[k]);
-	free(t->procs);
-	t->procs = list;
-	t->count = n;
-	return 0;
-}
-
-static int settle_parents(struct freezer *f, struct cr_err *err)
-{
-	struct cr_tree *t = f->tree;
-	bool moved = false;
-
-	for (unsigned int i = 1; i < t->count; i++)
-		if (find_parent(t, t->procs[i], &moved, err) < 0)
-			return -1;
-	return moved ? reorder(t, err) : 0;
 }
 
 /* Was attached at birth but is none of the tree's: its parent ended, say. */
@@ -436,14 +357,15 @@ static int try_freeze(struct freezer *f, pid_t root, bool recurse, struct cr_err
 	struct cr_tree *t = f->tree;
 
 	if (tree_check_root(root, err) < 0 || add_process(f, root, 0, err) < 0 ||
-	    all_rounds(f, recurse, err) < 0 || drop_reaped(f, err) < 0)
+	    (f->seized && seize_held(f, err) < 0) || all_rounds(f, recurse, err) < 0 ||
+	    tree_drop_reaped(t, err) < 0)
 		return -1;
 	if (t->count == 0 || t->procs[0]->pid != root)
 		return cr_err_set(err, CR_REFUSED, "pid %d: no such process", (int)root);
 	if (t->procs[0]->zombie)
 		return cr_err_set(err, CR_REFUSED, "pid %d: it has ended already (a zombie)",
 				  (int)root);
-	if (settle_parents(f, err) < 0)
+	if (tree_settle_parents(t, err) < 0)
 		return -1;
 	release_strays(f);
 	return check_leaving(t, err);
@@ -458,10 +380,10 @@ static void freezer_release(struct freezer *f)
 }
 
 /* One attempt.  On failure everything is let go again. */
-static int attempt(pid_t root, bool recurse, uint64_t until_ns, struct cr_tree **out,
+static int attempt(const struct freezer *how, pid_t root, bool recurse, struct cr_tree **out,
 		   struct cr_err *err)
 {
-	struct freezer f = { .until_ns = until_ns };
+	struct freezer f = *how;
 	int ret;
 
 	f.threads = calloc(1, PID_LIMIT / 8 + 1);
@@ -488,18 +410,37 @@ static int attempt(pid_t root, bool recurse, uint64_t until_ns, struct cr_tree *
 	return ret;
 }
 
+static int freeze(struct freezer *how, pid_t root, bool recurse, unsigned int timeout_ms,
+		  struct cr_tree **out, struct cr_err *err)
+{
+	int ret;
+
+	how->until_ns = timeout_ms ? cr_now_ns() + timeout_ms * 1000000ull : UINT64_MAX;
+	for (;;) {
+		ret = attempt(how, root, recurse, out, err);
+		if (ret != AGAIN)
+			return ret;
+		if (cr_now_ns() >= how->until_ns)
+			return -1;
+		usleep(RETRY_US);
+		/* The one that was held runs now, and is frozen like any other. */
+		how->seized = NULL;
+	}
+}
+
 int cr_tree_freeze(pid_t root, bool recurse, unsigned int timeout_ms, struct cr_tree **out,
 		   struct cr_err *err)
 {
-	uint64_t until = timeout_ms ? cr_now_ns() + timeout_ms * 1000000ull : UINT64_MAX;
-	int ret;
+	struct freezer how = { 0 };
 
-	for (;;) {
-		ret = attempt(root, recurse, until, out, err);
-		if (ret != AGAIN)
-			return ret;
-		if (cr_now_ns() >= until)
-			return -1;
-		usleep(RETRY_US);
-	}
+	return freeze(&how, root, recurse, timeout_ms, out, err);
+}
+
+int cr_tree_freeze_held(pid_t root, unsigned int timeout_ms,
+			int (*seized)(void *ctx, struct cr_err *err), void *ctx,
+			struct cr_tree **out, struct cr_err *err)
+{
+	struct freezer how = { .seized = seized, .ctx = ctx };
+
+	return freeze(&how, root, true, timeout_ms, out, err);
 }

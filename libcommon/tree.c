@@ -30,6 +30,8 @@ static void restore_all(struct cr_tree *t)
 				th->leaves = true;
 		}
 	cr_fault("thaw");
+	if (t->detaching)
+		t->detaching(t->detaching_ctx);
 }
 
 static void detach_all(struct cr_tree *t)

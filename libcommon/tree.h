@@ -48,6 +48,9 @@ struct cr_tree {
 	uint64_t began_ns;	/* CLOCK_MONOTONIC: first seize, all stopped, released */
 	uint64_t frozen_ns;
 	uint64_t ended_ns;
+	/* NULL, or called when all is put back and before anything is detached. */
+	void (*detaching)(void *ctx);
+	void *detaching_ctx;
 };
 
 /*
@@ -57,6 +60,14 @@ struct cr_tree {
  */
 int cr_tree_freeze(pid_t root, bool recurse, unsigned int timeout_ms, struct cr_tree **out,
 		   struct cr_err *err) CR_MUST;
+/*
+ * The same for a tree that does not run: all that there is is seized first,
+ * and then, before any thread is waited for, @seized lets it run.
+ */
+int cr_tree_freeze_held(pid_t root, unsigned int timeout_ms,
+			int (*seized)(void *ctx, struct cr_err *err), void *ctx,
+			struct cr_tree **out, struct cr_err *err) CR_MUST;
+
 struct cr_process *cr_tree_find(const struct cr_tree *tree, pid_t pid);
 void cr_tree_thaw(struct cr_tree *tree);
 

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "clean.h"
 #include "fault.h"
 #include "finish.h"
@@ -23,19 +24,25 @@
 /* Programs of the pipeline start in about a millisecond each; a tail that is
  * none of ours says nothing, and is waited for no longer than this. */
 #define READY_MS 50
+#define FREEZING_S 10
+#define NOT_GIVEN UINT64_MAX
 
 static struct {
 	pid_t pid;
 	const char *then;
 	uint64_t timeout;
+	const char *cgroup;
 	bool shell_job;
-} opts = { .then = "resume", .timeout = 10 };
+} opts = { .then = "resume", .timeout = NOT_GIVEN };
+
+static struct cgroup *cgroup;
 
 static const struct cr_opt options[] = {
 	{ 't', "tree", CR_OPT_PID, "PID", "freeze this process and its descendants", &opts.pid },
 	{ 0, "then", CR_OPT_STR, "END", "after a commit: kill, resume or stop", &opts.then },
-	{ 0, "timeout", CR_OPT_U64, "SECONDS", "give up freezing after that long (10)",
-	  &opts.timeout },
+	{ 0, "timeout", CR_OPT_U64, "SECONDS", "let the tree go after that long", &opts.timeout },
+	{ 0, "freeze-cgroup", CR_OPT_STR, "PATH", "freeze this cgroup while the tree is seized",
+	  &opts.cgroup },
 	{ 'j', "shell-job", CR_OPT_BOOL, NULL, "let the session be led from outside of the tree",
 	  &opts.shell_job },
 	{ 0, NULL, 0, NULL, NULL, NULL },
@@ -79,9 +86,46 @@ static bool commit(struct cr_tree *tree, bool early, void *ctx)
 	return true;
 }
 
+/* Without --timeout the freezing has a limit, and being frozen has none. */
+static unsigned int freezing_ms(void)
+{
+	return (unsigned int)(opts.timeout == NOT_GIVEN ? FREEZING_S : opts.timeout) * 1000;
+}
+
+static unsigned int frozen_seconds(void)
+{
+	return opts.timeout == NOT_GIVEN ? 0 : (unsigned int)opts.timeout;
+}
+
+static int on_seized(void *ctx, struct cr_err *err)
+{
+	return cgroup_let_go(ctx, err);
+}
+
+static void on_detaching(void *ctx)
+{
+	cgroup_put_back(ctx);
+}
+
 static int freeze(struct cr_tree **tree, struct cr_err *err)
 {
-	return cr_tree_freeze(opts.pid, true, (unsigned int)opts.timeout * 1000, tree, err);
+	int ret;
+
+	if (!cgroup)
+		return cr_tree_freeze(opts.pid, true, freezing_ms(), tree, err);
+	if (cgroup_hold(cgroup, freezing_ms(), err) < 0)
+		return -1;
+	ret = cr_tree_freeze_held(opts.pid, freezing_ms(), on_seized, cgroup, tree, err);
+	if (ret < 0)
+		return -1;
+	(*tree)->detaching = on_detaching;
+	(*tree)->detaching_ctx = cgroup;
+	return 0;
+}
+
+static int look_at_cgroup(struct cr_err *err)
+{
+	return opts.cgroup ? cgroup_open(opts.cgroup, opts.pid, &cgroup, err) : 0;
 }
 
 /* cr-freeze -t PID -- CMD: the exit status is CMD's. */
@@ -92,8 +136,10 @@ static int hold_while(char **argv)
 	int status;
 	pid_t child;
 
-	if (freeze(&tree, &err) < 0)
+	if (look_at_cgroup(&err) < 0 || freeze(&tree, &err) < 0) {
+		cgroup_end(cgroup);
 		return cr_err_report(&err);
+	}
 	child = fork();
 	if (child == 0) {
 		execvp(argv[0], argv);
@@ -104,6 +150,7 @@ static int hold_while(char **argv)
 		;
 	cr_tree_thaw(tree);
 	cr_tree_free(tree);
+	cgroup_end(cgroup);
 	if (child < 0) {
 		cr_err_sys(&err, "unable to fork");
 		return cr_err_report(&err);
@@ -135,13 +182,15 @@ static int frozen(struct server *srv, struct cr_writer *w, enum finish how, stru
 		cr_fault("frozen");
 		ret = emit(w, tree, sl, &refused, err);
 		if (ret == 0 && cr_stage_is_pipe(STDOUT_FILENO))
-			ret = server_run(srv, tree, STDOUT_FILENO, commit, &how, err);
+			ret = server_run(srv, tree, STDOUT_FILENO, frozen_seconds(), commit, &how,
+					 err);
 		else if (ret == 0)
 			ret = 1;	/* nothing can commit: shown, and that was all */
 		if (!tree->ended_ns)
 			cr_tree_thaw(tree);
 		cr_tree_free(tree);
 	}
+	cgroup_end(cgroup);
 	sleepers_free(sl);
 	if (ret < 0)
 		return -1;
@@ -153,6 +202,7 @@ static int frozen(struct server *srv, struct cr_writer *w, enum finish how, stru
 static int run(struct server **srv, struct cr_writer **w, enum finish how, struct cr_err *err)
 {
 	if (server_open(srv, err) < 0 || cr_stage_open_stdout(w, err) < 0 ||
+	    look_at_cgroup(err) < 0 ||
 	    records_header(*w, server_name(*srv), opts.pid, opts.shell_job, err) < 0 ||
 	    cr_writer_flush(*w, err) < 0)
 		return -1;
@@ -174,7 +224,7 @@ int main(int argc, char **argv)
 
 	if (!opts.pid)
 		cr_opt_usage("-t PID is missing (see -h)");
-	if (opts.timeout > 86400)
+	if (opts.timeout != NOT_GIVEN && opts.timeout > 86400)
 		cr_opt_usage("--timeout: at most 86400 seconds");
 	set_signals();
 	if (first < argc)

@@ -340,9 +340,21 @@ int server_wait_ready(struct server *s, int out_fd, int ms, struct cr_err *err)
 	return 0;
 }
 
-int server_run(struct server *s, struct cr_tree *tree, int out_fd, server_commit commit, void *ctx,
-	       struct cr_err *err)
+/* How long to wait at most, when the tree must not be held beyond @until_ns. */
+static int patience(const struct server *s, int ms, uint64_t until_ns)
 {
+	uint64_t now = cr_now_ns(), left;
+
+	if (until_ns == UINT64_MAX || s->ended)
+		return ms;
+	left = now < until_ns ? (until_ns - now) / 1000000 + 1 : 0;
+	return ms >= 0 && (uint64_t)ms < left ? ms : (int)left;
+}
+
+int server_run(struct server *s, struct cr_tree *tree, int out_fd, unsigned int seconds,
+	       server_commit commit, void *ctx, struct cr_err *err)
+{
+	uint64_t until = seconds ? tree->began_ns + seconds * 1000000000ull : UINT64_MAX;
 	int ret = 0;
 
 	s->tree = tree;
@@ -355,7 +367,12 @@ int server_run(struct server *s, struct cr_tree *tree, int out_fd, server_commit
 		/* "cr-freeze | cat" ends when we do, not the other way round. */
 		if (!ours && cr_now_ns() >= s->deadline)
 			return 0;
-		ret = serve_once(s, out_fd, ours ? -1 : FOREIGN_MS, err);
+		ret = serve_once(s, out_fd, patience(s, ours ? -1 : FOREIGN_MS, until), err);
+		if (ret == 0 && !s->ended && cr_now_ns() >= until)
+			ret = cr_err_set(err, CR_REFUSED,
+					 "the pipeline has not ended in %u seconds; "
+					 "the tree is let go unharmed",
+					 seconds);
 	}
 	if (s->committed)
 		return 1;

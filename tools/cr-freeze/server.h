@@ -24,8 +24,9 @@ void server_free(struct server *s);
 int server_wait_ready(struct server *s, int out_fd, int ms, struct cr_err *err) CR_MUST;
 
 /* Serve until @out_fd has no reader left or a commit was carried out.
+ * @seconds: not longer than that after the freeze began; 0: as long as it takes.
  * Returns 1 after a commit, 0 without, -1 after a signal or an error. */
-int server_run(struct server *s, struct cr_tree *tree, int out_fd, server_commit commit, void *ctx,
-	       struct cr_err *err) CR_MUST;
+int server_run(struct server *s, struct cr_tree *tree, int out_fd, unsigned int seconds,
+	       server_commit commit, void *ctx, struct cr_err *err) CR_MUST;
 
 #endif
