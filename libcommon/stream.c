@@ -244,27 +244,34 @@ int cr_reader_next(struct cr_reader *r, struct cr_record *rec, struct cr_err *er
 #define DECODED_MAX 16
 #define DECODED_MIN (1u << 20)
 
-static void *take(void *budget, size_t size)
-{
-	size_t *left = budget;
+struct decoding {
+	size_t left;
+	struct cr_bump *bump;	/* NULL: malloc(3) */
+};
 
-	size += 16;	/* malloc's own, about */
-	if (size > *left)
+static void *take(void *ctx, size_t size)
+{
+	struct decoding *d = ctx;
+	size_t cost = size + 16;	/* malloc's own, about */
+
+	if (cost > d->left)
 		return NULL;
-	*left -= size;
-	return malloc(size);
+	d->left -= cost;
+	return d->bump ? cr_bump_alloc(d->bump, size) : malloc(size);
 }
 
-static void give_back(void *budget, void *p)
+static void give_back(void *ctx, void *p)
 {
-	(void)budget;
-	free(p);
+	const struct decoding *d = ctx;
+
+	if (!d->bump)
+		free(p);
 }
 
-void *cr_record_unpack(const struct cr_record *rec, struct cr_err *err)
+void *cr_record_unpack_in(const struct cr_record *rec, struct cr_bump *bump, struct cr_err *err)
 {
-	size_t left = DECODED_MIN + (size_t)rec->length * DECODED_MAX;
-	ProtobufCAllocator allocator = { take, give_back, &left };
+	struct decoding d = { DECODED_MIN + (size_t)rec->length * DECODED_MAX, bump };
+	ProtobufCAllocator allocator = { take, give_back, &d };
 	void *msg = NULL;
 
 	if (rec->info)
@@ -275,6 +282,11 @@ void *cr_record_unpack(const struct cr_record *rec, struct cr_err *err)
 			   (unsigned long long)rec->index, (unsigned long long)rec->offset,
 			   rec->info ? rec->info->name : "unknown kind");
 	return msg;
+}
+
+void *cr_record_unpack(const struct cr_record *rec, struct cr_err *err)
+{
+	return cr_record_unpack_in(rec, NULL, err);
 }
 
 void cr_record_free_msg(void *msg)

@@ -31,6 +31,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "bump.h"
 #include "err.h"
 
 #define CR_STREAM_MAGIC "CRSTRM1\n"
@@ -87,6 +88,9 @@ void cr_reader_free(struct cr_reader *r);
 
 /* NULL with *err filled when the payload does not decode. */
 void *cr_record_unpack(const struct cr_record *rec, struct cr_err *err) CR_MUST;
+/* The same in memory of the caller's, which is not to be freed piece by piece. */
+void *cr_record_unpack_in(const struct cr_record *rec, struct cr_bump *bump,
+			  struct cr_err *err) CR_MUST;
 void cr_record_free_msg(void *msg);
 
 int cr_writer_open(int fd, const char *name, struct cr_writer **out, struct cr_err *err) CR_MUST;

@@ -93,7 +93,7 @@ static int read_records(int fd, struct image *img, struct cr_err *err)
 
 		if (!rec.info || rec.kind >= sizeof(img->kinds) / sizeof(img->kinds[0]))
 			continue;
-		msg = cr_record_unpack(&rec, err);
+		msg = cr_record_unpack_in(&rec, &img->memory, err);
 		if (msg && rec.kind == CR_KIND_PAGES && note_bulk(img, err) < 0) {
 			got = -1;
 			break;
@@ -461,7 +461,7 @@ int image_load(int dirfd, const char *dir, struct image *img, struct cr_err *err
 				  CR_MANIFEST);
 	if (fd < 0)
 		return cr_err_sys(err, "unable to open %s/%s", dir, CR_MANIFEST);
-	if (read_records(fd, img, err) < 0)
+	if (read_records(fd, img, err) < 0 || cr_bump_seal(&img->memory, err) < 0)
 		return cr_err_wrap(err, "%s", dir);
 	if (img->kinds[CR_KIND_REFUSAL].count)
 		return cr_err_set(err, CR_BAD_INPUT, "%s: the dump was refused", dir);
@@ -489,10 +489,8 @@ void image_free(struct image *img)
 	free(img->pages_bulk);
 	free(img->owned);
 	free(img->kinds[0].items);
-	for (unsigned int k = 1; k < sizeof(img->kinds) / sizeof(img->kinds[0]); k++) {
-		for (unsigned int i = 0; i < img->kinds[k].count; i++)
-			cr_record_free_msg(img->kinds[k].items[i]);
+	for (unsigned int k = 1; k < sizeof(img->kinds) / sizeof(img->kinds[0]); k++)
 		free(img->kinds[k].items);
-	}
+	cr_bump_release(&img->memory);
 	memset(img, 0, sizeof(*img));
 }

@@ -85,6 +85,7 @@ struct image {
 	uint32_t *pages_bulk;		/* of each Pages record, in the order of kinds[] */
 	struct owned_pages *owned;	/* the Pages records by whose they are */
 	struct msg_list kinds[256]; /* all records, by kind */
+	struct cr_bump memory; /* of all messages: read-only, shared with what is forked */
 };
 
 int image_load(int dirfd, const char *dir, struct image *img, struct cr_err *err) CR_MUST;
