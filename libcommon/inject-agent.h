@@ -37,6 +37,8 @@ struct cr_agent {
 	struct cr_process *proc;
 	struct cr_tracee *host;	/* the thread it runs in */
 	uint8_t *local;		/* our attachment */
+	int segment;		/* its id */
+	uid_t euid;		/* of the task, whose it is */
 	uint64_t base;		/* the task's attachment, 0 while it has none */
 	struct cr_vdso_room room;
 	int mem;		/* /proc/PID/mem */

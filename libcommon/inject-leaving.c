@@ -54,14 +54,14 @@ static bool in_agent(const struct cr_tracee *t, uint8_t *buf)
 	       memcmp(buf, cr_agent_blob, cr_agent_blob_size) == 0;
 }
 
-int cr_agent_leaving(const struct cr_process *p, struct cr_err *err)
+int cr_agent_leaving(struct cr_process *p, struct cr_err *err)
 {
 	cr_auto_free uint64_t *buf = NULL;
-	struct cr_vdso_room room;
 
-	if (cr_vdso_room(cr_process_eye(p), &room, err) < 0)
+	if (cr_vdso_room(cr_process_eye(p), &p->room, err) < 0)
 		return -1;
-	if (!room.used)
+	p->room_known = true;
+	if (!p->room.used)
 		return 0;
 	buf = malloc(CHUNK);
 	if (!buf)
@@ -69,8 +69,8 @@ int cr_agent_leaving(const struct cr_process *p, struct cr_err *err)
 	for (unsigned int k = 0; k < p->n_threads; k++) {
 		const struct cr_tracee *t = &p->threads[k];
 
-		if (in_room(&room, cr_arch_instruction_pointer(&t->regs)) ||
-		    in_agent(t, (uint8_t *)buf) || stack_leads_to(t, &room, buf))
+		if (in_room(&p->room, cr_arch_instruction_pointer(&t->regs)) ||
+		    in_agent(t, (uint8_t *)buf) || stack_leads_to(t, &p->room, buf))
 			return 1;
 	}
 	return 0;

@@ -115,14 +115,12 @@ const char *inject_seccomp_forbids(const struct cr_tracee *t, const struct cr_fi
 
 static int find_mode(struct cr_tracee *t, struct cr_err *err)
 {
-	cr_auto_free char *status = NULL;
-	char name[48];
-	const char *mode;
+	const char *status, *mode;
 
 	if (t->seccomp)
 		return 0;
-	snprintf(name, sizeof(name), "task/%d/status", (int)t->tid);
-	if (cr_proc_read(t->pid, name, &status, NULL, err) < 0)
+	status = cr_tracee_status(t, err);
+	if (!status)
 		return -1;
 	mode = cr_proc_field(status, "Seccomp");
 	t->seccomp = mode ? *mode : '0';

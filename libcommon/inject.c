@@ -26,9 +26,8 @@ uint64_t cr_agent_address(const struct cr_agent *a)
 	return a->base;
 }
 
-uint64_t cr_agent_length(const struct cr_agent *a)
+uint64_t cr_agent_length(void)
 {
-	(void)a;
 	return AGENT_LENGTH;
 }
 
@@ -72,8 +71,10 @@ static int find_room(struct cr_agent *a, struct cr_err *err)
 {
 	unsigned int slots;
 
-	if (cr_vdso_room(cr_process_eye(a->proc), &a->room, err) < 0)
+	if (!a->proc->room_known && cr_vdso_room(cr_process_eye(a->proc), &a->proc->room, err) < 0)
 		return -1;
+	a->proc->room_known = true;
+	a->room = a->proc->room;
 	slots = (unsigned int)(a->room.size / CR_EXIT_CODE_MAX);
 	if (slots < 2)
 		return refused(a, err, "its vDSO has no room for the exit code");
@@ -96,12 +97,15 @@ static int open_mem(struct cr_agent *a, struct cr_err *err)
 static int check_ipc(const struct cr_agent *a, struct cr_err *err)
 {
 	char path[64];
-	struct stat own, its;
+	static ino_t own;
+	struct stat sb;
 
+	if (!own && stat("/proc/self/ns/ipc", &sb) == 0)
+		own = sb.st_ino;
 	snprintf(path, sizeof(path), "/proc/%d/ns/ipc", (int)cr_process_eye(a->proc));
-	if (stat("/proc/self/ns/ipc", &own) < 0 || stat(path, &its) < 0)
+	if (!own || stat(path, &sb) < 0)
 		return errno == ENOENT ? 0 : cr_err_sys(err, "unable to stat %s", path);
-	return own.st_ino == its.st_ino ?
+	return own == sb.st_ino ?
 		       0 :
 		       refused(a, err, "in an ipc namespace of its own: no agent can get there");
 }
@@ -109,10 +113,9 @@ static int check_ipc(const struct cr_agent *a, struct cr_err *err)
 /* The task's effective user. */
 static int find_user(const struct cr_agent *a, uid_t *euid, struct cr_err *err)
 {
-	cr_auto_free char *status = NULL;
-	const char *ids;
+	const char *status = cr_tracee_status(a->host, err), *ids;
 
-	if (cr_proc_read(cr_process_eye(a->proc), "status", &status, NULL, err) < 0)
+	if (!status)
 		return -1;
 	ids = cr_proc_field(status, "Uid");
 	if (!ids || sscanf(ids, "%*u %u", euid) != 1)
@@ -137,30 +140,74 @@ int agent_check_thread(const struct cr_agent *a, struct cr_tracee *t, struct cr_
 }
 
 /*
+ * The segment of an agent that has left serves the next one of the same user:
+ * it costs a dozen page faults to make another.
+ */
+static _Thread_local struct {
+	uint8_t *local;		/* NULL: none */
+	int id;
+	uid_t euid;
+} spare;
+
+static bool take_spare(struct cr_agent *a, uid_t euid)
+{
+	uint8_t *local = spare.local;
+
+	spare.local = NULL;
+	if (local && spare.euid != euid) {
+		shmdt(local);
+		return false;
+	}
+	if (!local)
+		return false;
+	a->local = local;
+	a->segment = spare.id;
+	memset(agent_ctl(a), 0, sizeof(*agent_ctl(a)));
+	return true;
+}
+
+/* @clean: nobody else has it attached any more. */
+static void drop_segment(struct cr_agent *a, bool clean)
+{
+	cr_alive_drop(agent_ctl(a));
+	if (!clean || spare.local) {
+		shmdt(a->local);
+		return;
+	}
+	spare.local = a->local;
+	spare.id = a->segment;
+	spare.euid = a->euid;
+}
+
+/*
  * The segment: attached here, owned by the task's user, and already marked for
  * removal, so that it goes with its last attachment.
  */
-static int make_segment(struct cr_agent *a, uid_t euid, int *id, struct cr_err *err)
+static int make_segment(struct cr_agent *a, struct cr_err *err)
 {
 	struct shmid_ds ds;
+	int id;
 
-	*id = shmget(IPC_PRIVATE, AGENT_LENGTH, IPC_CREAT | 0700);
-	if (*id < 0)
+	if (take_spare(a, a->euid))
+		return 0;
+	id = shmget(IPC_PRIVATE, AGENT_LENGTH, IPC_CREAT | 0700);
+	if (id < 0)
 		return cr_err_sys(err, "shmget");
-	a->local = shmat(*id, NULL, 0);
+	a->segment = id;
+	a->local = shmat(id, NULL, 0);
 	if (a->local == (void *)-1) {
 		int saved = errno;
 
 		a->local = NULL;
-		shmctl(*id, IPC_RMID, NULL);
+		shmctl(id, IPC_RMID, NULL);
 		errno = saved;
 		return cr_err_sys(err, "shmat");
 	}
-	if (shmctl(*id, IPC_STAT, &ds) == 0 && ds.shm_perm.uid != euid) {
-		ds.shm_perm.uid = euid;
-		shmctl(*id, IPC_SET, &ds);
+	if (shmctl(id, IPC_STAT, &ds) == 0 && ds.shm_perm.uid != a->euid) {
+		ds.shm_perm.uid = a->euid;
+		shmctl(id, IPC_SET, &ds);
 	}
-	if (shmctl(*id, IPC_RMID, NULL) < 0)
+	if (shmctl(id, IPC_RMID, NULL) < 0)
 		return cr_err_sys(err, "shmctl");
 	memcpy(a->local + AGENT_CODE, cr_agent_blob, cr_agent_blob_size);
 	return 0;
@@ -179,9 +226,9 @@ static int take_over(struct cr_agent *a, struct cr_err *err)
 	return cr_tracee_set_mask(a->host, UINT64_MAX, err);
 }
 
-static int attach(struct cr_agent *a, int id, struct cr_err *err)
+static int attach(struct cr_agent *a, struct cr_err *err)
 {
-	uint64_t args[6] = { (uint64_t)id, 0, SHM_EXEC };
+	uint64_t args[6] = { (uint64_t)a->segment, 0, SHM_EXEC };
 	long base = -1;
 
 	cr_fault("attach");
@@ -231,13 +278,11 @@ static int start(struct cr_agent *a, struct cr_err *err)
 	return 0;
 }
 
-static int prepare(struct cr_agent *a, int *id, struct cr_err *err)
+static int prepare(struct cr_agent *a, struct cr_err *err)
 {
-	uid_t euid;
-
 	if (open_mem(a, err) < 0 || find_room(a, err) < 0 || check_ipc(a, err) < 0 ||
-	    find_user(a, &euid, err) < 0 || agent_check_thread(a, a->host, err) < 0 ||
-	    make_segment(a, euid, id, err) < 0)
+	    find_user(a, &a->euid, err) < 0 || agent_check_thread(a, a->host, err) < 0 ||
+	    make_segment(a, err) < 0)
 		return -1;
 	return agent_write_exit(a, a->host, a->room.at, 0, &a->code, &agent_ctl(a)->exit, err);
 }
@@ -245,7 +290,6 @@ static int prepare(struct cr_agent *a, int *id, struct cr_err *err)
 int cr_agent_inject(struct cr_process *p, struct cr_err *err)
 {
 	struct cr_agent *a;
-	int id = -1;
 
 	if (p->agent)
 		return 0;
@@ -260,10 +304,10 @@ int cr_agent_inject(struct cr_process *p, struct cr_err *err)
 	a->host = &p->threads[0];
 	a->mem = -1;
 	p->agent = a;
-	if (prepare(a, &id, err) < 0)
+	if (prepare(a, err) < 0)
 		goto fail;
 	cr_fault("slots-written");
-	if (take_over(a, err) < 0 || attach(a, id, err) < 0 || start(a, err) < 0)
+	if (take_over(a, err) < 0 || attach(a, err) < 0 || start(a, err) < 0)
 		goto fail;
 	return 0;
 fail:
@@ -333,19 +377,20 @@ static void clear_room(const struct cr_agent *a)
 void cr_agent_evict(struct cr_agent *a)
 {
 	struct cr_err err;
+	bool clean = false;
 
 	if (a->host->state != CR_TRACEE_GONE) {
-		if (!a->lost && leave(a, &err) == 0 && cr_tracee_restore(a->host, &err) == 0) {
+		clean = !a->lost && leave(a, &err) == 0;
+		if (clean && cr_tracee_restore(a->host, &err) == 0) {
 			cr_fault("evicted");
 			clear_room(a);
 		} else {
+			clean = false;
 			abandon(a);
 		}
 	}
-	if (a->local) {
-		cr_alive_drop(agent_ctl(a));
-		shmdt(a->local);
-	}
+	if (a->local)
+		drop_segment(a, clean);
 	if (a->mem >= 0)
 		close(a->mem);
 	a->proc->agent = NULL;

@@ -44,7 +44,7 @@ int cr_agent_inject(struct cr_process *p, struct cr_err *err) CR_MUST;
 
 /* Where it is in the task: mapping and the place of a vector's data. */
 uint64_t cr_agent_address(const struct cr_agent *a);
-uint64_t cr_agent_length(const struct cr_agent *a);
+uint64_t cr_agent_length(void);
 uint64_t cr_agent_data(const struct cr_agent *a);
 
 /* Largest vector and data. */
@@ -82,6 +82,6 @@ void cr_agent_evict(struct cr_agent *a);
  * Is a thread of the frozen process still on its way out of an agent whose
  * owner has died?  1 yes, 0 no, -1 error.
  */
-int cr_agent_leaving(const struct cr_process *p, struct cr_err *err) CR_MUST;
+int cr_agent_leaving(struct cr_process *p, struct cr_err *err) CR_MUST;
 
 #endif

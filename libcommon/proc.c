@@ -17,7 +17,26 @@
 #define CHUNK 4096
 #define MANY_THREADS 64
 
-static int read_all(int fd, char **text, size_t *len)
+/*
+ * Of one record each: what a read gives is whole when it is far from full, and
+ * the read that would give nothing can be spared.
+ */
+static const char *const single[] = {
+	"status",	   "stat",     "limits",  "personality", "oom_score_adj", "auxv",
+	"coredump_filter", "loginuid", "syscall", "children",
+};
+
+static bool of_one_record(const char *file)
+{
+	const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
+
+	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
+		if (strcmp(name, single[i]) == 0)
+			return true;
+	return false;
+}
+
+static int read_all(int fd, bool one, char **text, size_t *len)
 {
 	size_t size = CHUNK, fill = 0;
 	char *buf = malloc(size);
@@ -34,6 +53,8 @@ static int read_all(int fd, char **text, size_t *len)
 		if (n == 0)
 			break;
 		fill += (size_t)n;
+		if (one && fill < CHUNK / 2)
+			break;
 		if (size - fill < CHUNK / 2) {
 			char *grown = realloc(buf, size * 2);
 
@@ -64,7 +85,7 @@ int cr_proc_read(pid_t pid, const char *file, char **text, size_t *len, struct c
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return cr_err_sys(err, "unable to open %s", path);
-	if (read_all(fd, text, len) < 0)
+	if (read_all(fd, of_one_record(file), text, len) < 0)
 		return cr_err_sys(err, "unable to read %s", path);
 	return 0;
 }

@@ -19,7 +19,8 @@ enum cr_session_request {
 	CR_SESSION_HOLD,	/* .done: milliseconds; no reply */
 	CR_SESSION_HELLO,	/* no reply: a stage that is no tail */
 	CR_SESSION_TAIL,	/* reply: .done is 1 when a tail has been READY */
-	CR_SESSION_INJECT,
+	CR_SESSION_INJECT,	/* and run what it carries */
+	CR_SESSION_EVICT,	/* no reply */
 	CR_SESSION_RUN,
 	CR_SESSION_RUN_EACH,	/* the data is that of all threads */
 	CR_SESSION_RELEASE,

@@ -50,6 +50,11 @@ void cr_session_close(struct cr_session *s)
 	free(s);
 }
 
+int cr_session_fd(const struct cr_session *s)
+{
+	return s->fd;
+}
+
 /* What follows the fixed part of a message, each way. */
 struct body {
 	const struct cr_op *ops;
@@ -145,36 +150,52 @@ int cr_session_hold(struct cr_session *s, uint32_t ms, struct cr_err *err)
 	return send_msg(s, &m, &empty, err);
 }
 
-int cr_session_inject(struct cr_session *s, pid_t pid, struct cr_agent_info *out,
+static int run_vector(struct cr_session *s, struct cr_session_msg *m, struct cr_op *ops,
+		      uint32_t count, void *data, size_t data_len, struct cr_err *err)
+{
+	const struct body b = { .ops = ops, .data = data };
+
+	if (count > CR_SESSION_OPS_MAX || data_len > CR_SESSION_DATA_MAX)
+		return cr_err_set(err, CR_SYSTEM, "a vector that is too long for the session");
+	m->count = count;
+	m->data_len = (uint32_t)data_len;
+	if (call(s, m, &b, err) < 0)
+		return -1;
+	memcpy(ops, s->buf + sizeof(*m), count * sizeof(*ops));
+	if (data_len)
+		memcpy(data, s->buf + sizeof(*m) + count * sizeof(*ops), data_len);
+	return 0;
+}
+
+int cr_session_inject(struct cr_session *s, pid_t pid, struct cr_op *ops, uint32_t count,
+		      void *data, size_t data_len, struct cr_agent_info *out, uint32_t *done,
 		      struct cr_err *err)
 {
 	struct cr_session_msg m = { .request = CR_SESSION_INJECT, .pid = pid };
 
-	if (call(s, &m, &empty, err) < 0)
+	*done = 0;
+	if (run_vector(s, &m, ops, count, data, data_len, err) < 0)
 		return -1;
 	*out = m.agent;
+	*done = m.done;
 	return 0;
+}
+
+int cr_session_evict(struct cr_session *s, pid_t pid, struct cr_err *err)
+{
+	struct cr_session_msg m = { .request = CR_SESSION_EVICT, .pid = pid };
+
+	return send_msg(s, &m, &empty, err);
 }
 
 int cr_session_run(struct cr_session *s, pid_t pid, struct cr_op *ops, uint32_t count, void *data,
 		   size_t data_len, uint32_t *done, struct cr_err *err)
 {
-	struct cr_session_msg m = {
-		.request = CR_SESSION_RUN,
-		.pid = pid,
-		.count = count,
-		.data_len = (uint32_t)data_len,
-	};
-	const struct body b = { .ops = ops, .data = data };
+	struct cr_session_msg m = { .request = CR_SESSION_RUN, .pid = pid };
 
 	*done = 0;
-	if (count > CR_SESSION_OPS_MAX || data_len > CR_SESSION_DATA_MAX)
-		return cr_err_set(err, CR_SYSTEM, "a vector that is too long for the session");
-	if (call(s, &m, &b, err) < 0)
+	if (run_vector(s, &m, ops, count, data, data_len, err) < 0)
 		return -1;
-	memcpy(ops, s->buf + sizeof(m), count * sizeof(*ops));
-	if (data_len)
-		memcpy(data, s->buf + sizeof(m) + count * sizeof(*ops), data_len);
 	*done = m.done;
 	return 0;
 }

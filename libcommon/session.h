@@ -23,6 +23,9 @@ struct cr_session;
 int cr_session_open(const char *name, struct cr_session **out, struct cr_err *err) CR_MUST;
 void cr_session_close(struct cr_session *s);
 
+/* For poll(2): POLLHUP when the warden has ended. */
+int cr_session_fd(const struct cr_session *s);
+
 /* The pipeline is up: the warden may begin to freeze. */
 int cr_session_ready(struct cr_session *s, struct cr_err *err) CR_MUST;
 
@@ -43,9 +46,17 @@ struct cr_agent_info {
  * is; 0: no longer than for any pipeline. */
 int cr_session_hold(struct cr_session *s, uint32_t ms, struct cr_err *err) CR_MUST;
 
-/* Bring the agent into a frozen process; again is fine. */
-int cr_session_inject(struct cr_session *s, pid_t pid, struct cr_agent_info *out,
+/*
+ * Bring the agent into a frozen process (again is fine), and run a vector there
+ * as cr_session_run() does: one round trip for both.
+ */
+int cr_session_inject(struct cr_session *s, pid_t pid, struct cr_op *ops, uint32_t count,
+		      void *data, size_t data_len, struct cr_agent_info *out, uint32_t *done,
 		      struct cr_err *err) CR_MUST;
+
+/* It is done with: the agent leaves while others work.  Whoever runs a vector
+ * there later brings it back. */
+int cr_session_evict(struct cr_session *s, pid_t pid, struct cr_err *err) CR_MUST;
 
 /*
  * Run a vector in the process's agent.  @data (may be NULL) is copied to

@@ -2,6 +2,7 @@
 #include "stage.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #define TAIL_MS 2000
 #define TAIL_LOOK_MS 5
 #define MAX_COUNTERS 16
+#define PIPE_BYTES (1 << 20)	/* fs.pipe-max-size of most systems */
 
 struct cr_stage {
 	const struct cr_stage_ops *ops;
@@ -80,11 +82,11 @@ void cr_stage_count(struct cr_stage *st, const char *name, uint64_t value)
 	c->value = value;
 }
 
-void cr_stage_linger(int fd)
+void cr_stage_linger(int fd, const struct cr_session *session)
 {
-	struct pollfd pfd = { .fd = fd };
+	struct pollfd pfd[2] = { { .fd = fd }, { .fd = session ? cr_session_fd(session) : -1 } };
 
-	while (poll(&pfd, 1, -1) < 0 && errno == EINTR)
+	while (poll(pfd, 2, -1) < 0 && errno == EINTR)
 		;
 }
 
@@ -97,6 +99,8 @@ bool cr_stage_is_pipe(int fd)
 
 int cr_stage_open_stdout(struct cr_writer **out, struct cr_err *err)
 {
+	/* So that nobody need wait for the one behind; it may be refused. */
+	(void)fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_BYTES);
 	if (isatty(STDOUT_FILENO))
 		return cr_writer_open_text(stdout, out, err);
 	return cr_writer_open(STDOUT_FILENO, "stdout", out, err);
@@ -161,6 +165,22 @@ static int await_input(const struct cr_stage *st, struct cr_err *err)
 	cr_err_sys(err, "unable to write stdout");
 	err->told = true;
 	return -1;
+}
+
+/* Nothing is there to read: who comes behind gets all that there is so far. */
+static int while_waiting(struct cr_stage *st, struct cr_err *err)
+{
+	uint64_t began;
+	int ret;
+
+	do {
+		if (cr_writer_flush(st->out, err) < 0)
+			return -1;
+		began = cr_now_ns();
+		ret = st->ops->idle ? st->ops->idle(st, st->ctx, err) : 0;
+		st->busy_ns += cr_now_ns() - began;
+	} while (ret > 0 && cr_reader_would_block(st->in));
+	return ret == 0 ? await_input(st, err) : ret < 0 ? -1 : 0;
 }
 
 static int begin(struct cr_stage *st, const struct cr_record *rec, struct cr_err *err)
@@ -229,8 +249,7 @@ static int loop(struct cr_stage *st, struct cr_err *err)
 	int got;
 
 	for (;;) {
-		if (st->out && cr_reader_would_block(st->in) &&
-		    (cr_writer_flush(st->out, err) < 0 || await_input(st, err) < 0))
+		if (st->out && cr_reader_would_block(st->in) && while_waiting(st, err) < 0)
 			return -1;
 		got = cr_reader_next(st->in, &rec, err);
 		if (got < 0) {
@@ -316,7 +335,7 @@ int cr_stage_run(const struct cr_stage_ops *ops, void *ctx)
 	}
 	if (ret == 0 || ret == CR_REFUSED) {
 		if (st.pipe_out && collapses(&st))
-			cr_stage_linger(STDOUT_FILENO);
+			cr_stage_linger(STDOUT_FILENO, st.session);
 	}
 	cr_session_close(st.session);
 	cr_writer_free(st.out);

@@ -33,6 +33,9 @@ struct cr_stage_ops {
 	 * Called before the record is copied on, so that work on it is ordered. */
 	int (*record)(struct cr_stage *st, void *ctx, const struct cr_record *rec, const void *msg,
 		      struct cr_err *err);
+	/* No input waits: do a piece of work that has been put off.  Returns 1,
+	 * 0 when there is none, -1 on an error.  What is left is ->finish()'s. */
+	int (*idle)(struct cr_stage *st, void *ctx, struct cr_err *err);
 	/* End has come on stdin and is not yet written. */
 	int (*finish)(struct cr_stage *st, void *ctx, struct cr_err *err);
 	/* Kinds to decode, ends with 0; NULL: all.  An address space is large, and

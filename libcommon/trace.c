@@ -125,6 +125,24 @@ static int look(struct cr_tracee *t, int *status, struct cr_err *err)
 	return 0;
 }
 
+static _Thread_local bool chld_blocked;
+
+void cr_trace_block_sigchld(sigset_t *old)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &set, old);
+	chld_blocked = true;
+}
+
+void cr_trace_unblock_sigchld(const sigset_t *old)
+{
+	chld_blocked = sigismember(old, SIGCHLD);
+	pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
 /*
  * Next stop of the tracee: 0 and *status, 1 it ended, 2 not in time, -1 error.
  *
@@ -145,7 +163,8 @@ static int next_stop(struct cr_tracee *t, uint64_t until_ns, int *status, struct
 		return 2;
 	sigemptyset(&sigchld);
 	sigaddset(&sigchld, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &sigchld, &old);
+	if (!chld_blocked)
+		pthread_sigmask(SIG_BLOCK, &sigchld, &old);
 	for (;;) {
 		ret = look(t, status, err);
 		if (ret || *status)
@@ -162,7 +181,8 @@ static int next_stop(struct cr_tracee *t, uint64_t until_ns, int *status, struct
 			break;
 		}
 	}
-	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (!chld_blocked)
+		pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return ret;
 }
 
@@ -340,6 +360,24 @@ int cr_tracee_syscall(struct cr_tracee *t, uint64_t ip, long nr, const uint64_t 
 		return failed(t, err, "PTRACE_GETREGSET");
 	*result = cr_arch_result(&regs);
 	return 0;
+}
+
+const char *cr_tracee_status(struct cr_tracee *t, struct cr_err *err)
+{
+	char name[48];
+
+	if (!t->status) {
+		snprintf(name, sizeof(name), "task/%d/status", (int)t->tid);
+		if (cr_proc_read(t->pid, name, &t->status, NULL, err) < 0)
+			return NULL;
+	}
+	return t->status;
+}
+
+void cr_tracee_forget_status(struct cr_tracee *t)
+{
+	free(t->status);
+	t->status = NULL;
 }
 
 int cr_tracee_cont(struct cr_tracee *t, struct cr_err *err)

@@ -17,6 +17,7 @@
 #ifndef CR_TRACE_H
 #define CR_TRACE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/ptrace.h>
@@ -48,6 +49,7 @@ struct cr_tracee {
 	char seccomp;		/* "Seccomp" of its status in /proc; 0: nobody has looked */
 	bool suspended;		/* its seccomp filters are, while we trace it */
 	uint32_t signals_known;	/* entries of its queue that its owner has read */
+	char *status;		/* see cr_tracee_status() */
 };
 
 /*
@@ -90,6 +92,14 @@ int cr_tracee_dispatched(struct cr_tracee *t, bool *yes, struct cr_err *err) CR_
 int cr_tracee_syscall(struct cr_tracee *t, uint64_t ip, long nr, const uint64_t args[6],
 		      long *result, struct cr_err *err) CR_MUST;
 
+/*
+ * "status" of a stopped thread in /proc, which costs as much as ten other
+ * calls: read once, kept until cr_tracee_forget_status().  Pending signals in
+ * it may be old.  NULL on an error.
+ */
+const char *cr_tracee_status(struct cr_tracee *t, struct cr_err *err) CR_MUST;
+void cr_tracee_forget_status(struct cr_tracee *t);
+
 /* Let it run our code. */
 int cr_tracee_cont(struct cr_tracee *t, struct cr_err *err) CR_MUST;
 
@@ -116,6 +126,13 @@ void cr_tracee_detach(struct cr_tracee *t);
 /* Does the thread wait in vfork(2), or a clone with CLONE_VFORK?  Nothing but
  * its child ends that wait. */
 bool cr_tracee_in_vfork(const struct cr_tracee *t);
+
+/*
+ * Each stop of a tracee sends SIGCHLD, which is how a wait with an end hears of
+ * it: whoever has many to wait for keeps it blocked.  *@old is the mask before.
+ */
+void cr_trace_block_sigchld(sigset_t *old);
+void cr_trace_unblock_sigchld(const sigset_t *old);
 
 uint64_t cr_now_ns(void);	/* CLOCK_MONOTONIC */
 

@@ -11,8 +11,10 @@
 #include "tree-freeze.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clean.h"
@@ -92,6 +94,21 @@ static bool vanished(const struct cr_err *err)
 	return err->errnum == ENOENT || err->errnum == ESRCH;
 }
 
+/*
+ * Are there only those threads that are stopped already?  The link count of
+ * the folder is that of the living threads and two, which spares reading it.
+ */
+static bool all_known(const struct cr_process *p)
+{
+	char path[48];
+	struct stat sb;
+
+	if (!p->n_threads || p->dead_leader)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)p->pid);
+	return stat(path, &sb) == 0 && sb.st_nlink == p->n_threads + 2;
+}
+
 /* Seize the threads that are new. */
 static int seize_threads(struct freezer *f, struct cr_process *p, bool *grew, struct cr_err *err)
 {
@@ -101,6 +118,8 @@ static int seize_threads(struct freezer *f, struct cr_process *p, bool *grew, st
 	int ret;
 
 	*grew = false;
+	if (all_known(p))
+		return 0;
 	if (cr_proc_tids(p->pid, &tids, &n, err) < 0)
 		return vanished(err) ? 0 : -1;
 	grown = realloc(p->threads, (p->n_threads + n + 1) * sizeof(*grown));
@@ -391,7 +410,10 @@ static int attempt(const struct freezer *how, pid_t root, bool recurse, struct c
 	f.tree = calloc(1, sizeof(*f.tree));
 	if (!f.threads || !f.procs || !f.tree) {
 		ret = cr_err_sys(err, "out of memory");
+		free(f.tree);
+		f.tree = NULL;
 	} else {
+		cr_trace_block_sigchld(&f.tree->old_mask);
 		f.tree->began_ns = cr_now_ns();
 		ret = try_freeze(&f, root, recurse, err);
 		if (ret) {

@@ -113,6 +113,8 @@ struct cr_process *cr_tree_find(const struct cr_tree *t, pid_t pid)
 
 void tree_free_process(struct cr_process *p)
 {
+	for (unsigned int k = 0; k < p->n_threads; k++)
+		cr_tracee_forget_status(&p->threads[k]);
 	free(p->threads);
 	free(p);
 }
@@ -124,5 +126,6 @@ void cr_tree_free(struct cr_tree *t)
 	for (unsigned int i = 0; i < t->count; i++)
 		tree_free_process(t->procs[i]);
 	free(t->procs);
+	cr_trace_unblock_sigchld(&t->old_mask);
 	free(t);
 }

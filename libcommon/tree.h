@@ -20,6 +20,7 @@
 
 #include "err.h"
 #include "trace.h"
+#include "vdso.h"
 
 struct cr_agent;
 
@@ -33,6 +34,8 @@ struct cr_process {
 	pid_t vm_of;		/* shares its memory with that one, before it; 0: none */
 	struct cr_agent *agent;	/* see inject.h */
 	uint32_t signals_known;	/* entries of its queue that its owner has read */
+	struct cr_vdso_room room;	/* as it was when frozen: .at is 0 when there is none */
+	bool room_known;
 };
 
 /* Whose folder of /proc shows the process's memory, descriptors and so on: of
@@ -51,6 +54,7 @@ struct cr_tree {
 	/* NULL, or called when all is put back and before anything is detached. */
 	void (*detaching)(void *ctx);
 	void *detaching_ctx;
+	sigset_t old_mask;	/* of who froze it: SIGCHLD is blocked meanwhile */
 };
 
 /*

@@ -84,62 +84,46 @@ static int add_target(struct dump *d, const Cr__Task *task, struct cr_err *err)
 	return 0;
 }
 
-static int dump_target(struct dump *d, struct target *t, struct cr_err *err)
+/*
+ * Not at once: the stages before could have more to say, and would wait for us.
+ * An agent may come into the process and leave it while it is read; mm.c knows
+ * its mapping.
+ */
+static int idle(struct cr_stage *st, void *ctx, struct cr_err *err)
 {
-	t->done = true;
+	struct dump *d = ctx;
+	const struct target *t = &d->targets[d->next_target];
+
+	(void)st;
+	if (d->next_target == d->n_targets)
+		return 0;
+	d->next_target++;
 	if (mm_dump(d, t, err) < 0)
 		return cr_err_wrap(err, "pid %d", (int)t->pid);
-	return 0;
+	return 1;
 }
 
-static int on_agent(struct dump *d, const Cr__Agent *m, struct cr_err *err)
-{
-	for (size_t i = d->next_target; i < d->n_targets; i++) {
-		struct target *t = &d->targets[i];
-
-		if (t->pid != (pid_t)m->pid)
-			continue;
-		d->next_target = i + 1;
-		t->agent_start = m->address;
-		t->agent_end = m->address + m->length;
-		return dump_target(d, t, err);
-	}
-	return 0;
-}
-
-/*
- * An agent may be put into a process at any time before its Agent record comes
- * by; behind it, or at the end, the address space does not change any more.
- */
 static int record(struct cr_stage *st, void *ctx, const struct cr_record *rec, const void *msg,
 		  struct cr_err *err)
 {
 	const Cr__Task *task = msg;
 
 	(void)st;
-	switch (rec->kind) {
-	case CR_KIND_TASK:
-		if (task->state == CR__TASK_STATE__ZOMBIE || task->vm_same_as)
-			return 0;
-		if (task->dead_leader && !task->n_tids)
-			return cr_err_set(err, CR_BAD_INPUT, "pid %u: no thread", task->pid);
-		return add_target(ctx, task, err);
-	case CR_KIND_AGENT:
-		return on_agent(ctx, msg, err);
-	default:
+	if (rec->kind != CR_KIND_TASK || task->state == CR__TASK_STATE__ZOMBIE || task->vm_same_as)
 		return 0;
-	}
+	if (task->dead_leader && !task->n_tids)
+		return cr_err_set(err, CR_BAD_INPUT, "pid %u: no thread", task->pid);
+	return add_target(ctx, task, err);
 }
 
 static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 {
-	struct dump *d = ctx;
+	int ret;
 
-	(void)st;
-	for (size_t i = 0; i < d->n_targets; i++)
-		if (!d->targets[i].done && dump_target(d, &d->targets[i], err) < 0)
-			return -1;
-	return pages_finish(d, err);
+	do
+		ret = idle(st, ctx, err);
+	while (ret > 0);
+	return ret < 0 ? -1 : pages_finish(ctx, err);
 }
 
 static void release(struct dump *d)
@@ -151,11 +135,12 @@ static void release(struct dump *d)
 
 int main(int argc, char **argv)
 {
-	static const uint16_t wants[] = { CR_KIND_TASK, CR_KIND_AGENT, 0 };
+	static const uint16_t wants[] = { CR_KIND_TASK, 0 };
 	static const struct cr_stage_ops ops = {
 		.wants = wants,
 		.start = start,
 		.record = record,
+		.idle = idle,
 		.finish = finish,
 	};
 	int ret;

@@ -14,13 +14,10 @@
 
 struct files;
 
-/* A process that is to be dumped, once it is known where its agent is. */
+/* A process that is to be dumped. */
 struct target {
 	pid_t pid;
 	pid_t eye;		/* a thread that still has its memory */
-	uint64_t agent_start;	/* 0: it has none */
-	uint64_t agent_end;
-	bool done;
 };
 
 struct dump {
@@ -35,7 +32,7 @@ struct dump {
 	struct files *files;
 	struct target *targets;
 	size_t n_targets;
-	size_t next_target;	/* agents come in the order of the tasks */
+	size_t next_target;	/* those before it are done */
 	bool rehearsal;		/* nothing is frozen yet, and nothing is said; see warm.h */
 	uint64_t n_mappings;
 	uint64_t n_spaces;	/* address spaces so far */

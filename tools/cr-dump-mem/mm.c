@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* One address space: its record, and which of its pages go to the pool. */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 
 #include "classify.h"
 #include "clean.h"
 #include "dump.h"
 #include "fault.h"
 #include "files.h"
+#include "inject.h"
 #include "pagemap.h"
 #include "proc.h"
 
@@ -118,9 +122,20 @@ static int fill_vma(struct work *w, const struct cr_map *m, Cr__Vma *v, struct c
 	return refuse_vma(w->d, w->t->pid, m->start, kind, remedy, err) < 0 ? -1 : 1;
 }
 
-static bool is_agent(const struct target *t, const struct cr_map *m)
+/*
+ * A segment that the warden has made.  It may have gone with the agent since
+ * it was seen, which no other can: who has it attached is frozen.
+ */
+static bool is_agent(const struct work *w, const struct cr_map *m)
 {
-	return m->start >= t->agent_start && m->end <= t->agent_end;
+	struct shmid_ds ds;
+
+	if (m->end - m->start != cr_agent_length() || !m->shared ||
+	    strncmp(cr_map_name(&w->maps, m), "/SYSV", 5) != 0)
+		return false;
+	if (shmctl((int)m->ino, IPC_STAT, &ds) < 0)
+		return errno == EINVAL || errno == EIDRM;
+	return ds.shm_cpid == (pid_t)cr_stage_header(w->d->st)->warden_pid;
 }
 
 static bool has_own_pages(const Cr__Vma *v)
@@ -149,8 +164,10 @@ static int fill_vmas(struct work *w, struct cr_err *err)
 		Cr__Vma *v = &w->vmas[w->mm.n_vmas];
 		int ret;
 
-		if (is_agent(w->t, m))
+		if (is_agent(w, m)) {
+			w->maps.total -= m->end - m->start;
 			continue;
+		}
 		ret = fill_vma(w, m, v, err);
 		if (ret < 0)
 			return -1;
@@ -237,8 +254,8 @@ static int fill_layout(struct work *w, struct cr_err *err)
 
 	if (cr_proc_stat(w->t->eye, &st, err) < 0)
 		return -1;
-	/* Both are sums over all mappings: nothing came or went meanwhile. */
-	if (st.field[23] != w->maps.total)
+	/* Both are sums over all mappings: nothing but an agent came or went. */
+	if (st.field[23] != w->maps.total && st.field[23] != w->maps.total + cr_agent_length())
 		return cr_err_set(err, CR_SYSTEM,
 				  "its address space changed while it was read: %" PRIu64
 				  " bytes, then %" PRIu64,

@@ -142,6 +142,7 @@ static int hold_while(char **argv)
 	}
 	child = fork();
 	if (child == 0) {
+		sigprocmask(SIG_SETMASK, &tree->old_mask, NULL);
 		execvp(argv[0], argv);
 		cr_err_sys(&err, "unable to run %s", argv[0]);
 		_exit(cr_err_report(&err));

@@ -323,22 +323,22 @@ static int put_zombie(struct cr_writer *w, const struct cr_process *p, const str
 static int put_process(struct cr_writer *w, const struct cr_tree *tree, struct cr_process *p,
 		       const struct kin *kin, const struct sleepers *sl, struct cr_err *err)
 {
-	char name[64];
-
 	if (p->zombie)
 		return put_zombie(w, p, kin, err);
 	for (unsigned int k = 0; k < p->n_threads; k++) {
 		struct cr_tracee *t = &p->threads[k];
-		cr_auto_free char *status = NULL;
+		const char *status = cr_tracee_status(t, err);
 
-		snprintf(name, sizeof(name), "task/%d/status", (int)t->tid);
-		if (cr_proc_read(p->pid, name, &status, NULL, err) < 0)
+		if (!status)
 			return -1;
 		/* Its first thread knows what is the process's. */
 		if (k == 0 && put_task(w, p, kin, status, tree->frozen_ns, err) < 0)
 			return -1;
 		if (put_thread(w, t, status, sl, tree->began_ns, err) < 0)
 			return -1;
+		/* Some thousands would be megabytes; the agent's host is asked again. */
+		if (k > 0)
+			cr_tracee_forget_status(t);
 	}
 	return 0;
 }

@@ -32,17 +32,20 @@ static int check_namespaces(struct check *c, const struct cr_process *p, struct 
 	static const char *const names[] = {
 		"mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time",
 	};
+	static ino_t own[sizeof(names) / sizeof(names[0])];
 	char path[64], kind[64];
-	struct stat own, its;
+	struct stat its;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
-		if (stat(path, &own) < 0)
-			continue;
+		if (!own[i] && stat(path, &its) == 0)
+			own[i] = its.st_ino;
+		if (!own[i])
+			continue;	/* this kernel does not know it */
 		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)cr_process_eye(p), names[i]);
 		if (stat(path, &its) < 0)
 			return cr_err_sys(err, "unable to stat %s", path);
-		if (own.st_ino == its.st_ino)
+		if (own[i] == its.st_ino)
 			continue;
 		snprintf(kind, sizeof(kind), "in a %s namespace of its own: not supported",
 			 names[i]);
@@ -127,18 +130,17 @@ static int check_filters(struct check *c, const struct cr_tracee *t, const char 
 	return ret;
 }
 
-static int check_thread(struct check *c, const struct cr_tracee *t, struct cr_err *err)
+static int check_thread(struct check *c, struct cr_tracee *t, struct cr_err *err)
 {
-	cr_auto_free char *status = NULL;
-	const char *seccomp;
-	char object[32], name[64];
+	const char *status, *seccomp;
+	char object[32];
 
 	snprintf(object, sizeof(object), "thread %d", (int)t->tid);
 	if (!cr_arch_native(&t->regs) &&
 	    refuse(c, t->pid, object, "runs 32-bit code: not supported", "", err) < 0)
 		return -1;
-	snprintf(name, sizeof(name), "task/%d/status", (int)t->tid);
-	if (cr_proc_read(t->pid, name, &status, NULL, err) < 0)
+	status = cr_tracee_status(t, err);
+	if (!status)
 		return -1;
 	if (has_word(status, "x86_Thread_features", "shstk") &&
 	    refuse(c, t->pid, object, "has a shadow stack: not supported", "", err) < 0)

@@ -148,26 +148,13 @@ static struct cr_process *target(struct server *s, const struct cr_session_msg *
 	return p;
 }
 
-static int do_inject(struct server *s, struct cr_session_msg *m, struct cr_err *err)
-{
-	struct cr_process *p = target(s, m, err);
-
-	if (!p || cr_agent_inject(p, err) < 0)
-		return -1;
-	m->agent.address = cr_agent_address(p->agent);
-	m->agent.length = cr_agent_length(p->agent);
-	m->agent.data = cr_agent_data(p->agent);
-	return 0;
-}
-
+/* Of a process that was evicted: it gets another one. */
 static struct cr_agent *agent_of(struct server *s, const struct cr_session_msg *m,
 				 struct cr_err *err)
 {
 	struct cr_process *p = target(s, m, err);
 
-	if (p && !p->agent)
-		cr_err_set(err, CR_REFUSED, "pid %d has no agent: cr-inject comes first", m->pid);
-	return p ? p->agent : NULL;
+	return p && cr_agent_inject(p, err) == 0 ? p->agent : NULL;
 }
 
 static int do_run(struct server *s, struct cr_session_msg *m, struct cr_err *err)
@@ -176,6 +163,27 @@ static int do_run(struct server *s, struct cr_session_msg *m, struct cr_err *err
 	struct cr_op *ops = (struct cr_op *)(m + 1);
 
 	return a ? cr_agent_run(a, ops, m->count, ops + m->count, m->data_len, &m->done, err) : -1;
+}
+
+static int do_inject(struct server *s, struct cr_session_msg *m, struct cr_err *err)
+{
+	struct cr_agent *a = agent_of(s, m, err);
+
+	if (!a)
+		return -1;
+	m->agent.address = cr_agent_address(a);
+	m->agent.length = cr_agent_length();
+	m->agent.data = cr_agent_data(a);
+	return m->count ? do_run(s, m, err) : 0;
+}
+
+static void do_evict(struct server *s, const struct cr_session_msg *m)
+{
+	struct cr_err ignored;
+	struct cr_process *p = target(s, m, &ignored);
+
+	if (p && p->agent)
+		cr_agent_evict(p->agent);
 }
 
 static int do_run_each(struct server *s, struct cr_session_msg *m, struct cr_err *err)
@@ -250,6 +258,9 @@ static int dispatch(struct server *s, int fd, struct cr_session_msg *m, size_t l
 		return 0;
 	case CR_SESSION_INJECT:
 		return do_inject(s, m, err);
+	case CR_SESSION_EVICT:
+		do_evict(s, m);
+		return 0;
 	case CR_SESSION_RUN:
 		return do_run(s, m, err);
 	case CR_SESSION_RUN_EACH:
@@ -284,7 +295,7 @@ static bool serve_client(struct server *s, int fd)
 		len += sizeof(*m);
 	} else {
 		if (m->request == CR_SESSION_READY || m->request == CR_SESSION_HOLD ||
-		    m->request == CR_SESSION_HELLO)
+		    m->request == CR_SESSION_HELLO || m->request == CR_SESSION_EVICT)
 			return true;
 		m->class = 0;
 		len = (size_t)n;
@@ -361,7 +372,8 @@ int server_run(struct server *s, struct cr_tree *tree, int out_fd, unsigned int 
 	s->commit = commit;
 	s->ctx = ctx;
 	wait_for_ready(s, FOREIGN_MS);
-	while (ret == 0) {
+	/* After a commit nobody needs us: the stages end with the session. */
+	while (ret == 0 && !s->committed) {
 		bool ours = s->ready || s->stages;
 
 		/* "cr-freeze | cat" ends when we do, not the other way round. */

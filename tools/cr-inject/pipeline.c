@@ -120,13 +120,17 @@ static int ask_process(struct cr_stage *st, struct cr_session *s, const struct t
 {
 	struct ask_process_data data = { 0 };
 	struct timers timers = { 0 };
+	struct cr_agent_info info;
 	struct ask a;
 	uint32_t done;
 	int ret;
 
 	ask_build_process(&a);
-	if (cr_session_run(s, t->pid, a.ops, a.count, &data, sizeof(data), &done, err) < 0 ||
-	    ask_check(&a, done, t->pid, err) < 0)
+	if (cr_session_inject(s, t->pid, a.ops, a.count, &data, sizeof(data), &info, &done, err) <
+	    0)
+		return -1;
+	cr_fault("injected");
+	if (put_agent(st, t->pid, &info, err) < 0 || ask_check(&a, done, t->pid, err) < 0)
 		return -1;
 	ret = put_process(st, s, ts, t, &data, &timers, err);
 	timers_clear(&timers);
@@ -157,14 +161,9 @@ static int ask_threads(struct cr_stage *st, struct cr_session *s, const struct t
 static int inject(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,
 		  const struct task *t, struct cr_err *err)
 {
-	struct cr_agent_info info;
-
-	if (cr_session_inject(s, t->pid, &info, err) < 0)
+	if (ask_process(st, s, ts, t, err) < 0 || ask_threads(st, s, t, err) < 0)
 		return -1;
-	cr_fault("injected");
-	if (put_agent(st, t->pid, &info, err) < 0 || ask_process(st, s, ts, t, err) < 0)
-		return -1;
-	return ask_threads(st, s, t, err);
+	return cr_session_evict(s, t->pid, err);
 }
 
 static int on_finish(struct cr_stage *st, void *ctx, struct cr_err *err)

@@ -92,7 +92,7 @@ int watch_agent(int fd, const struct cr_process *p, struct cr_err *err)
 	const struct place at = {
 		.pid = p->pid,
 		.start = cr_agent_address(p->agent),
-		.length = cr_agent_length(p->agent),
+		.length = cr_agent_length(),
 	};
 
 	return tell(fd, &at, err);
