@@ -36,12 +36,10 @@ static bool leads_to(const char *path, const struct stat *sb)
 	       at.st_ino == sb->st_ino;
 }
 
-int cr_fileref_fill_stat(const struct stat *sb, const char *path, Cr__FileRef *ref,
-			 struct cr_err *err)
+int cr_fileref_fill_found(const struct stat *sb, const char *path, Cr__FileRef *ref,
+			  struct cr_err *err)
 {
 	cr__file_ref__init(ref);
-	if (!leads_to(path, sb))
-		return 1;
 	ref->path = strdup(path);
 	if (!ref->path)
 		return cr_err_sys(err, "out of memory");
@@ -52,6 +50,13 @@ int cr_fileref_fill_stat(const struct stat *sb, const char *path, Cr__FileRef *r
 	ref->rdev = sb->st_rdev;
 	ref->mtime_ns = (uint64_t)sb->st_mtim.tv_sec * 1000000000u + (uint64_t)sb->st_mtim.tv_nsec;
 	return 0;
+}
+
+int cr_fileref_fill_stat(const struct stat *sb, const char *path, Cr__FileRef *ref,
+			 struct cr_err *err)
+{
+	cr__file_ref__init(ref);
+	return leads_to(path, sb) ? cr_fileref_fill_found(sb, path, ref, err) : 1;
 }
 
 int cr_fileref_fill(int fd, const char *path, bool build_id, Cr__FileRef *ref, struct cr_err *err)

@@ -28,6 +28,9 @@ enum cr_fileref_rule {
 };
 
 /* The same of a file whose status is known, without a build-id. */
+/* The same of what is known to be there. */
+int cr_fileref_fill_found(const struct stat *sb, const char *path, Cr__FileRef *ref,
+			  struct cr_err *err) CR_MUST;
 int cr_fileref_fill_stat(const struct stat *sb, const char *path, Cr__FileRef *ref,
 			 struct cr_err *err) CR_MUST;
 int cr_fileref_fill(int fd, const char *path, bool build_id, Cr__FileRef *ref,

@@ -12,7 +12,11 @@
 #include "files.h"
 #include "ghost.h"
 #include "ghosts.h"
+#include "kernel-table.h"
 #include "opt.h"
+#include "scan.h"
+
+#define HOLD_MS 5000	/* the freeze waits for scan_prepare() that long */
 
 static struct options opts = { .ghost_limit = CR_GHOST_LIMIT };
 
@@ -43,7 +47,10 @@ static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
 	d->st = st;
 	if (!cr_stage_session(st, err))
 		return cr_err_wrap(err, "the stream comes from no freeze that lasts");
-	return 0;
+	if (cr_session_hold(cr_stage_session(st, err), HOLD_MS, err) < 0)
+		return -1;
+	scan_prepare(d, (pid_t)cr_stage_header(st)->root_pid);
+	return cr_session_hold(cr_stage_session(st, err), 0, err);
 }
 
 static int note_shmem(struct dump *d, const Cr__Shmem *s, struct cr_err *err)
@@ -108,6 +115,7 @@ static void dump_free(struct dump *d)
 	ghosts_free(d);
 	cr_clean_fd(&d->dirfd);
 	files_free(d->files);
+	kernel_table_free(d->kernel);
 }
 
 int main(int argc, char **argv)

@@ -52,6 +52,9 @@ struct file {
 	uint64_t pos;
 	uint32_t mnt_id;
 	uint64_t ino;
+	uint64_t identity;	/* see kernel-table.h; 0: not known */
+	dev_t plain_dev;	/* not 0: a regular file on it without owner and locks */
+	bool found;		/* .sb is of what its path leads to, which is the file */
 	char *target;		/* what /proc/PID/fd/N says */
 	char *info;		/* text of fdinfo; after dump() only when deferred */
 	bool deferred;		/* set by dump(): call late() */
@@ -99,6 +102,8 @@ struct session {
 struct dump {
 	struct cr_stage *st;
 	struct files *files;
+	struct kernel_table *kernel;	/* NULL: descriptors are read from /proc */
+	bool kernel_used;
 	struct process **procs;		/* in the order of their Task records */
 	unsigned int n_procs;
 	struct file **all;		/* descriptions by id - 1 */

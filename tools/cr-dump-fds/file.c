@@ -113,9 +113,31 @@ static int add_file(struct dump *d, struct file *f, struct cr_err *err)
 	return 0;
 }
 
-static int dump_own(struct dump *d, struct file *f, struct cr_err *err)
+/*
+ * Does the path lead to the file that we know it to be?  Then what is to be
+ * known of it is known without a descriptor.
+ */
+static bool find_plain(const struct dump *d, struct file *f)
+{
+	if (!f->plain_dev || d->opts->external.count || lstat(f->target, &f->sb) < 0)
+		return false;
+	f->found = S_ISREG(f->sb.st_mode) && f->sb.st_dev == f->plain_dev && f->sb.st_ino == f->ino;
+	f->has_stat = f->found;
+	return f->found;
+}
+
+static int dump_as_kind(struct dump *d, struct file *f, struct cr_err *err)
 {
 	unsigned int i = 0;
+
+	while (!file_kinds[i]->match(f))
+		i++;
+	f->kind = file_kinds[i];
+	return f->kind->dump(d, f, err);
+}
+
+static int dump_own(struct dump *d, struct file *f, struct cr_err *err)
+{
 	const char *key;
 
 	if (f->target[0] == '/') {
@@ -128,10 +150,7 @@ static int dump_own(struct dump *d, struct file *f, struct cr_err *err)
 		return external_dump(d, f, key, err);
 	if (!(f->flags & O_PATH) && owner_look(d, f, f->own, err) < 0)
 		return -1;
-	while (!file_kinds[i]->match(f))
-		i++;
-	f->kind = file_kinds[i];
-	return f->kind->dump(d, f, err);
+	return dump_as_kind(d, f, err);
 }
 
 int file_dump(struct dump *d, struct file *f, struct cr_err *err)
@@ -140,12 +159,16 @@ int file_dump(struct dump *d, struct file *f, struct cr_err *err)
 
 	if (add_file(d, f, err) < 0)
 		return -1;
-	f->own = file_get(f, err);
-	if (f->own < 0)
-		return -1;
-	ret = dump_own(d, f, err);
-	close(f->own);
-	f->own = -1;
+	if (find_plain(d, f)) {
+		ret = dump_as_kind(d, f, err);
+	} else {
+		f->own = file_get(f, err);
+		if (f->own < 0)
+			return -1;
+		ret = dump_own(d, f, err);
+		close(f->own);
+		f->own = -1;
+	}
 	if (!f->deferred) {
 		free(f->info);
 		f->info = NULL;

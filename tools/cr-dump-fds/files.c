@@ -151,6 +151,11 @@ struct order {
 	int errnum;	/* of a kcmp that failed */
 };
 
+static int by_number(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
 /* <0, 0, >0 as the descriptions of (@p, @fd) and (@q, @other) are ordered. */
 static int compare(struct order *o, const struct process *p, int fd, const struct process *q,
 		   int other)
@@ -168,7 +173,18 @@ static int by_description(const void *a, const void *b, void *arg)
 	struct order *o = arg;
 	int r = memcmp(s->key, t->key, sizeof(s->key));
 
-	return r ? r : compare(o, o->p, s->fd, o->p, t->fd);
+	if (r)
+		return r;
+	/* Of all, or of none: scan_table() sees to that. */
+	return s->identity ? by_number(s->identity, t->identity) :
+			     compare(o, o->p, s->fd, o->p, t->fd);
+}
+
+/* A descriptor of the process and a description that is known already. */
+static int compare_known(struct order *o, const struct slot *s, const struct file *f)
+{
+	return s->identity ? by_number(s->identity, f->identity) :
+			     compare(o, o->p, s->fd, f->proc, f->fd);
 }
 
 static struct file *new_file(struct process *p, const struct slot *s)
@@ -184,6 +200,8 @@ static struct file *new_file(struct process *p, const struct slot *s)
 	f->pos = s->pos;
 	f->mnt_id = s->mnt_id;
 	f->ino = s->ino;
+	f->identity = s->identity;
+	f->plain_dev = s->dev;
 	f->target = strdup(s->target);
 	f->info = strdup(s->info);
 	if (f->target && f->info)
@@ -207,12 +225,11 @@ static int merge(struct bucket *b, struct process *p, struct slot **slots, unsig
 		struct slot *s = slots[j];
 		int r = 1;
 
-		if (last && compare(o, p, s->fd, last->proc, last->fd) == 0) {
+		if (last && compare_known(o, s, last) == 0) {
 			s->file = last;
 			continue;
 		}
-		while (i < b->count &&
-		       (r = compare(o, p, s->fd, b->files[i]->proc, b->files[i]->fd)) > 0)
+		while (i < b->count && (r = compare_known(o, s, b->files[i])) > 0)
 			merged[k++] = b->files[i++];
 		if (i < b->count && r == 0)
 			last = b->files[i++];

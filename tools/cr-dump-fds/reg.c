@@ -46,7 +46,8 @@ static int put(struct dump *d, const struct file *f, Cr__FileRef *ref, struct cr
 static int dump(struct dump *d, struct file *f, struct cr_err *err)
 {
 	Cr__FileRef ref = CR__FILE_REF__INIT;
-	int ret = cr_fileref_fill_stat(&f->sb, f->target, &ref, err);
+	int ret = f->found ? cr_fileref_fill_found(&f->sb, f->target, &ref, err) :
+			     cr_fileref_fill_stat(&f->sb, f->target, &ref, err);
 
 	/* What is carried may have been carried by an earlier stage: see late(). */
 	if (ret == 0 && d->opts->embed && S_ISREG(f->sb.st_mode))

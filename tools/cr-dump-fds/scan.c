@@ -9,16 +9,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "clean.h"
+#include "kernel-table.h"
+#include "msg.h"
 #include "parse.h"
+#include "proc.h"
 
 #define INFO_CHUNK 1024
 #define MANY 500u	/* so many are read by threads */
 #define THREADS 2u
 #define TAKE 64u	/* at once */
+#define SAMPLE 256u	/* each so many rows of the kernel's are compared with /proc */
+#define LOOK_AT 64u	/* children of the root */
 
 /* The lines that every fdinfo starts with: pos, flags, mnt_id, ino (5.14). */
 static int parse_info(struct slot *s)
@@ -159,7 +166,7 @@ static void *work(void *arg)
 		unsigned int end = j->count - i < TAKE ? j->count : i + TAKE;
 
 		for (; i < end; i++)
-			if (scan_slot(0, 1, &j->slots[i], true, &err) < 0) {
+			if (!j->slots[i].info && scan_slot(0, 1, &j->slots[i], true, &err) < 0) {
 				fail(j, &err);
 				return NULL;
 			}
@@ -231,26 +238,140 @@ static int list_slots(const struct process *p, struct scan *sc, struct cr_err *e
 	return 0;
 }
 
-int scan_table(const struct process *p, struct scan *out, struct cr_err *err)
+/* Files and directories have nothing in fdinfo but what a row has, and locks. */
+static bool says_all(const struct kernel_row *r)
+{
+	return r->target && r->target[0] == '/' && !r->locks &&
+	       (S_ISREG(r->mode) || S_ISDIR(r->mode));
+}
+
+/* Does /proc say the same? */
+static bool agrees(const struct kernel_row *r, int fd_dir, int info_dir)
+{
+	struct slot s = { .fd = r->fd };
+	struct cr_err ignored;
+	bool same;
+
+	same = scan_slot(fd_dir, info_dir, &s, false, &ignored) == 0 && s.pos == r->pos &&
+	       s.flags == r->flags && s.mnt_id == r->mnt_id && s.ino == r->ino &&
+	       (!r->target || strcmp(s.target, r->target) == 0);
+	free(s.info);
+	free(s.target);
+	return same;
+}
+
+static int take_row(struct scan *sc, unsigned int *room, const struct kernel_row *r)
+{
+	struct slot *s;
+
+	if (add_slot(sc, room, r->fd) < 0)
+		return -1;
+	s = &sc->slots[sc->count - 1];
+	s->identity = r->identity;
+	if (!says_all(r))
+		return 0;	/* the rest is read like any other */
+	s->pos = r->pos;
+	s->flags = r->flags;
+	s->mnt_id = r->mnt_id;
+	s->ino = r->ino;
+	if (S_ISREG(r->mode) && !r->owner)
+		s->dev = makedev(r->dev_major, r->dev_minor);
+	s->info = strdup("");
+	s->target = strdup(r->target);
+	return s->info && s->target ? 0 : -1;
+}
+
+/*
+ * What the kernel says, checked against /proc here and there: it depends on how
+ * its structs look.  When it is not to be trusted for the first process, /proc
+ * is read for all of them.
+ */
+static int rows_of_kernel(struct dump *d, const struct process *p, int info_dir, struct scan *sc,
+			  struct cr_err *err)
+{
+	struct kernel_row *rows;
+	unsigned int n, room = 0;
+
+	if (kernel_table_read(d->kernel, p->pid, &rows, &n, err) < 0)
+		return -1;
+	for (unsigned int i = 0; i < n; i++) {
+		if ((i % SAMPLE == 0 || i == n - 1) && !agrees(&rows[i], p->fd_dir, info_dir))
+			return cr_err_set(err, CR_SYSTEM,
+					  "fd %d: the kernel and /proc do not agree", rows[i].fd);
+		if (take_row(sc, &room, &rows[i]) < 0)
+			return cr_err_sys(err, "out of memory");
+	}
+	d->kernel_used = true;
+	return 0;
+}
+
+static int find_slots(struct dump *d, const struct process *p, int info_dir, struct scan *sc,
+		      struct cr_err *err)
+{
+	if (d->kernel) {
+		if (rows_of_kernel(d, p, info_dir, sc, err) == 0)
+			return 0;
+		if (d->kernel_used)
+			return -1;
+		cr_debug("%s", err->msg);
+		scan_free(sc);
+		memset(sc, 0, sizeof(*sc));
+		kernel_table_free(d->kernel);
+		d->kernel = NULL;
+	}
+	return list_slots(p, sc, err);
+}
+
+/* 0: not known.  The size of the folder is their number since 6.2. */
+static uint64_t count_descriptors(pid_t pid)
+{
+	char path[48];
+	struct stat sb;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	return stat(path, &sb) < 0 ? 0 : (uint64_t)sb.st_size;
+}
+
+void scan_prepare(struct dump *d, pid_t root)
+{
+	cr_auto_free pid_t *kids = NULL;
+	struct cr_err ignored;
+	unsigned int n = 0;
+	bool many = count_descriptors(root) >= MANY;
+
+	if (!many && cr_proc_children(root, &kids, &n, &ignored) < 0)
+		return;
+	for (unsigned int i = 0; !many && i < n && i < LOOK_AT; i++)
+		many = count_descriptors(kids[i]) >= MANY;
+	if (!many)
+		return;
+	d->kernel = kernel_table_open();
+	cr_debug("descriptors are read %s", d->kernel ? "by BPF" : "from /proc");
+}
+
+int scan_table(struct dump *d, const struct process *p, struct scan *out, struct cr_err *err)
 {
 	struct job j = { .fd_dir = p->fd_dir, .mutex = PTHREAD_MUTEX_INITIALIZER };
 	cr_auto_fd int info_dir = -1;
+	unsigned int left = 0;
 	char path[64];
 
 	memset(out, 0, sizeof(*out));
-	if (list_slots(p, out, err) < 0)
-		return -1;
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo", (int)p->pid);
 	info_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (info_dir < 0)
 		return cr_err_sys(err, "unable to open %s", path);
+	if (find_slots(d, p, info_dir, out, err) < 0)
+		return -1;
 	j.info_dir = info_dir;
 	j.slots = out->slots;
 	j.count = out->count;
-	if (j.count >= MANY)
+	for (unsigned int i = 0; i < j.count; i++)
+		left += !j.slots[i].info;
+	if (left >= MANY)
 		return scan_by_threads(&j, err);
 	for (unsigned int i = 0; i < j.count; i++)
-		if (scan_slot(j.fd_dir, info_dir, &j.slots[i], false, err) < 0)
+		if (!j.slots[i].info && scan_slot(j.fd_dir, info_dir, &j.slots[i], false, err) < 0)
 			return -1;
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading a descriptor table from outside: /proc/PID/fd and /proc/PID/fdinfo.
+ * Reading a descriptor table from outside: from the kernel itself when there
+ * are many (kernel-table.h), otherwise /proc/PID/fd and /proc/PID/fdinfo.
  *
  * A system call costs about a microsecond where page tables are isolated, so
  * each descriptor gets as few as possible, and large tables are read by two
@@ -20,6 +21,8 @@ struct slot {
 	uint64_t ino;
 	char *info;		/* text of fdinfo */
 	char *target;
+	uint64_t identity;	/* of its description, 0: not known */
+	dev_t dev;		/* of a plain file, see struct file; else 0 */
 	uint64_t key[4];	/* of its bucket, see files.h */
 	struct file *file;
 };
@@ -29,7 +32,11 @@ struct scan {
 	unsigned int count;
 };
 
-int scan_table(const struct process *p, struct scan *out, struct cr_err *err) CR_MUST;
+/* Before the freeze: is there a table so large that the kernel is to be asked? */
+void scan_prepare(struct dump *d, pid_t root);
+
+int scan_table(struct dump *d, const struct process *p, struct scan *out,
+	       struct cr_err *err) CR_MUST;
 void scan_free(struct scan *s);
 
 #endif

@@ -79,7 +79,7 @@ int table_dump(struct dump *d, struct process *p, struct cr_err *err)
 
 	if (p->same)
 		return put_same(d, p, err);
-	if (scan_table(p, &sc, err) == 0 && files_find(d->files, p, &sc, err) == 0 &&
+	if (scan_table(d, p, &sc, err) == 0 && files_find(d->files, p, &sc, err) == 0 &&
 	    dump_slots(d, &sc, err) == 0 && locks_dump(d, p, &sc, err) == 0 &&
 	    keep_table(p, &sc, err) == 0)
 		ret = put_table(d, p, err);
