@@ -386,6 +386,8 @@ static int try_freeze(struct freezer *f, pid_t root, bool recurse, struct cr_err
 				  (int)root);
 	if (tree_settle_parents(t, err) < 0)
 		return -1;
+	for (unsigned int i = 0; i < t->count; i++)
+		tree_set_workers_aside(t->procs[i]);
 	release_strays(f);
 	return check_leaving(t, err);
 }

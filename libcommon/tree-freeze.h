@@ -7,6 +7,9 @@
 
 void tree_free_process(struct cr_process *p);
 
+/* Threads of the kernel's own behind the others; see n_workers. */
+void tree_set_workers_aside(struct cr_process *p);
+
 /* Is @pid something that may be frozen at all? */
 int tree_check_root(pid_t pid, struct cr_err *err) CR_MUST;
 

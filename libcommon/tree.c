@@ -3,13 +3,18 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "fault.h"
 #include "inject.h"
 #include "proc.h"
 #include "tree-freeze.h"
 
+#define PROC_FLAGS 9 /* proc_pid_stat(5) */
+#define PF_IO_WORKER 0x10u /* 5.12 */
+#define PF_USER_WORKER 0x4000u /* 6.4 */
 #define STOP_LOOKS 200
 #define LINGER_MS 100
 
@@ -37,7 +42,7 @@ static void restore_all(struct cr_tree *t)
 static void detach_all(struct cr_tree *t)
 {
 	for (unsigned int i = 0; i < t->count; i++)
-		for (unsigned int k = 0; k < t->procs[i]->n_threads; k++) {
+		for (unsigned int k = 0; k < t->procs[i]->n_threads + t->procs[i]->n_workers; k++) {
 			cr_tracee_detach(&t->procs[i]->threads[k]);
 			cr_fault("detached");
 		}
@@ -103,6 +108,37 @@ void cr_tree_thaw_stopped(struct cr_tree *t)
 	t->ended_ns = cr_now_ns();
 }
 
+/* Such a thread has never been in user mode: it has no registers. */
+static bool is_worker(const struct cr_tracee *th)
+{
+	struct cr_proc_stat st;
+	struct cr_err ignored;
+
+	return cr_arch_instruction_pointer(&th->regs) == 0 &&
+	       cr_proc_stat(th->tid, &st, &ignored) == 0 &&
+	       st.field[PROC_FLAGS] & (PF_IO_WORKER | PF_USER_WORKER);
+}
+
+void tree_set_workers_aside(struct cr_process *p)
+{
+	unsigned int n = p->n_threads;
+
+	for (unsigned int k = 0; k < n;) {
+		struct cr_tracee worker = p->threads[k];
+
+		if (!is_worker(&worker)) {
+			k++;
+			continue;
+		}
+		memmove(&p->threads[k], &p->threads[k + 1],
+			(p->n_threads + p->n_workers - k - 1) * sizeof(worker));
+		p->threads[p->n_threads + p->n_workers - 1] = worker;
+		p->n_threads--;
+		p->n_workers++;
+		n--;
+	}
+}
+
 struct cr_process *cr_tree_find(const struct cr_tree *t, pid_t pid)
 {
 	for (unsigned int i = 0; i < t->count; i++)
@@ -113,7 +149,7 @@ struct cr_process *cr_tree_find(const struct cr_tree *t, pid_t pid)
 
 void tree_free_process(struct cr_process *p)
 {
-	for (unsigned int k = 0; k < p->n_threads; k++)
+	for (unsigned int k = 0; k < p->n_threads + p->n_workers; k++)
 		cr_tracee_forget_status(&p->threads[k]);
 	free(p->threads);
 	free(p);

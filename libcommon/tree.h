@@ -31,6 +31,8 @@ struct cr_process {
 	bool dead_leader;	/* other threads live on */
 	struct cr_tracee *threads;	/* leader first when it lives */
 	unsigned int n_threads;
+	/* Behind them: the kernel's own, that work for it (io_uring, vhost). */
+	unsigned int n_workers;
 	pid_t vm_of;		/* shares its memory with that one, before it; 0: none */
 	struct cr_agent *agent;	/* see inject.h */
 	uint32_t signals_known;	/* entries of its queue that its owner has read */

@@ -41,6 +41,7 @@ our @ALL = (
 	[fds => 'signalfd', 'signalfd'],
 	[fds => 'epoll', 'epoll'],
 	[fds => 'pidfd', 'pidfd'],
+	[kern => 'memfds', 'memfd'],
 	[fds => 'owners of files', 'owner'],
 	[files => 'a reader', 'reader'],
 	[fds => 'files without a name', 'ghost'],

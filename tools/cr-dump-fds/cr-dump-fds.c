@@ -15,6 +15,7 @@
 #include "kernel-table.h"
 #include "opt.h"
 #include "scan.h"
+#include "sem.h"
 
 #define HOLD_MS 5000	/* the freeze waits for scan_prepare() that long */
 
@@ -113,6 +114,7 @@ static void dump_free(struct dump *d)
 	map_clear(&d->tids);
 	map_clear(&d->shmems);
 	ghosts_free(d);
+	sem_free(d);
 	cr_clean_fd(&d->dirfd);
 	files_free(d->files);
 	kernel_table_free(d->kernel);

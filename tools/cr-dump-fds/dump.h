@@ -115,6 +115,7 @@ struct dump {
 	struct session *sessions;
 	struct terminal *terminals;	/* see terminal.h */
 	struct ghosts *ghosts;		/* see ghosts.h */
+	struct sems *sems;		/* see sem.h */
 	struct map shmems;		/* inode to id of the stream's Shmem records */
 	const struct options *opts;
 	int dirfd;			/* of the image, -1 until it is needed */

@@ -13,6 +13,7 @@ extern const struct file_kind kind_memfd;
 extern const struct file_kind kind_other;
 extern const struct file_kind kind_pidfd;
 extern const struct file_kind kind_pipe;
+extern const struct file_kind kind_psi;
 extern const struct file_kind kind_reg;
 extern const struct file_kind kind_signalfd;
 extern const struct file_kind kind_socket;

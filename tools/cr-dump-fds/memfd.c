@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/mman.h>
 
 #include "clean.h"
@@ -31,7 +32,7 @@ static bool match(const struct file *f)
 {
 	return (file_target_is(f, "/memfd:") || file_target_is(f, "/dev/zero (deleted)") ||
 		file_target_is(f, "/SYSV")) &&
-	       !(f->flags & O_PATH) && f->sb.st_dev == own_tmpfs();
+	       f->sb.st_dev == own_tmpfs();
 }
 
 static int dump(struct dump *d, struct file *f, struct cr_err *err)
@@ -42,9 +43,23 @@ static int dump(struct dump *d, struct file *f, struct cr_err *err)
 	return 0;
 }
 
-static int put_ghost(struct dump *d, struct file *f, Cr__Memfd *m, struct cr_err *err)
+/* One that can be read, also when ours is O_PATH. */
+static int get_readable(const struct file *f, struct cr_err *err)
 {
 	cr_auto_fd int fd = file_get(f, err);
+	char path[40];
+	int readable;
+
+	if (fd < 0 || !(f->flags & (O_PATH | O_WRONLY)))
+		return cr_steal_fd(&fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	readable = open(path, O_RDONLY | O_CLOEXEC);
+	return readable < 0 ? cr_err_sys(err, "unable to open it again") : readable;
+}
+
+static int put_ghost(struct dump *d, struct file *f, Cr__Memfd *m, struct cr_err *err)
+{
+	cr_auto_fd int fd = get_readable(f, err);
 	struct ghost_hint hint = { .memfd = true, .limit = UINT64_MAX };
 	Cr__FileRef ref = CR__FILE_REF__INIT;
 	int seals, ret;

@@ -105,10 +105,12 @@ void nature_without_path(const struct file *f, int fd, char *kind, size_t size)
 {
 	const char *known = lookup(nameless, f->target);
 	size_t len = strlen(f->target);
-	struct statfs fs;
+	struct statfs fs = { 0 };
 
 	if (fstatfs(fd, &fs) == 0 && (uint32_t)fs.f_type == MQUEUE_MAGIC)
 		known = "message queue";
+	else if ((uint32_t)fs.f_type == HUGETLBFS_MAGIC)
+		known = "huge page memory";
 	if (!known && len > 10 && strcmp(f->target + len - 10, " (deleted)") == 0)
 		known = S_ISDIR(f->sb.st_mode) ? "deleted directory" : "deleted file";
 	snprintf(kind, size, "%s", known ? known : "file that its path does not lead to");

@@ -10,6 +10,7 @@
 
 #include "dump.h"
 #include "proc.h"
+#include "sem.h"
 
 static int open_process(const Cr__Task *task, struct process **out, struct cr_err *err)
 {
@@ -137,7 +138,7 @@ int process_dump(struct dump *d, const Cr__Task *task, struct cr_err *err)
 	    find_same(d, p, task->files_same_as, &p->same, err) < 0 ||
 	    find_same(d, p, task->fs_same_as, &p->same_fs, err) < 0 || keep_process(d, p, err) < 0)
 		goto fail;
-	if (check_threads(d, task, err) < 0)
+	if (check_threads(d, task, err) < 0 || sem_check(d, p, task, err) < 0)
 		return -1;
 	return table_dump(d, p, err);
 fail:

@@ -169,7 +169,7 @@ static int await(struct cr_err *err)
 	int ret = verify_start(&r, &v, err);
 
 	if (ret == 0 && (files_open_of_tree(&r, err) < 0 || finish_wait(&r, err) < 0 ||
-			 owners_restore(&r, err) < 0 || inotify_restore(&r, err) < 0))
+			 owners_restore(&r, err) < 0 || shmems_seal(&r, err) < 0 || inotify_restore(&r, err) < 0))
 		ret = -1;
 	if (verify_end(v, ret < 0 ? &second : err) < 0)
 		return -1;

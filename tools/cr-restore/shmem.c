@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clean.h"
@@ -110,6 +111,40 @@ static int fill(const struct restore *r, const Cr__Shmem *s, int fd, struct cr_e
 	return ret;
 }
 
+/*
+ * This seal leaves the mappings writable that were made before it, so it is put
+ * on when the tasks have theirs; and with it the one that forbids further seals.
+ */
+static uint32_t late_seals(const Cr__Shmem *s)
+{
+	return s->seals & F_SEAL_FUTURE_WRITE ? s->seals & (F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) : 0;
+}
+
+static int set_attributes(const Cr__Shmem *s, int fd, struct cr_err *err)
+{
+	uint32_t seals = s->seals & ~late_seals(s);
+
+	if (fchown(fd, s->uid, s->gid) < 0 || fchmod(fd, (mode_t)(s->mode & 07777)) < 0)
+		return cr_err_sys(err, "shared object %u: unable to set its owner and mode", s->id);
+	if (seals && fcntl(fd, F_ADD_SEALS, seals) < 0)
+		return cr_err_sys(err, "shared object %u: F_ADD_SEALS", s->id);
+	return 0;
+}
+
+int shmems_seal(struct restore *r, struct cr_err *err)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_SHMEM];
+
+	for (unsigned int i = 0; i < l->count; i++) {
+		const Cr__Shmem *s = l->items[i];
+		const struct object_fd *o = object_find(r->shmems, r->n_shmems, s->id);
+
+		if (s->memfd && late_seals(s) && o && fcntl(o->fd[1], F_ADD_SEALS, late_seals(s)) < 0)
+			return cr_err_sys(err, "shared object %u: F_ADD_SEALS", s->id);
+	}
+	return 0;
+}
+
 static int make(struct restore *r, const Cr__Shmem *s, struct object_fd *o, struct cr_err *err)
 {
 	char path[40];
@@ -121,8 +156,8 @@ static int make(struct restore *r, const Cr__Shmem *s, struct object_fd *o, stru
 	o->fd[1] = file_stash(r, fd, err);
 	if (o->fd[1] < 0 || fill(r, s, o->fd[1], err) < 0)
 		return -1;
-	if (s->memfd && s->seals && fcntl(o->fd[1], F_ADD_SEALS, s->seals) < 0)
-		return cr_err_sys(err, "shared object %u: F_ADD_SEALS", s->id);
+	if (s->memfd && set_attributes(s, o->fd[1], err) < 0)
+		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", o->fd[1]);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)

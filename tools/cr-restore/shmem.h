@@ -11,5 +11,7 @@
 
 int shmems_check(struct restore *r, struct cr_err *err) CR_MUST;
 int shmems_make(struct restore *r, struct cr_err *err) CR_MUST;
+/* Seals that no mapping of the tasks could be made under: when all are made. */
+int shmems_seal(struct restore *r, struct cr_err *err) CR_MUST;
 
 #endif

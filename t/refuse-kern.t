@@ -1,0 +1,83 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: MIT
+# Kernel objects that are refused: by name, all at once, and the process goes
+# on unharmed.
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use CRTest;
+
+my $head = <<'E';
+import atexit, ctypes, fcntl, os, struct, sys, threading, time
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*a):
+    r = libc.syscall(*a)
+    if r < 0: raise OSError(ctypes.get_errno(), 'system call %d' % a[0])
+    return r
+E
+
+# Run that much Python and dump it: what is said matches.
+sub refusals_of {
+	my ($name, $code, $pattern, @stages) = @_;
+	my $dir = tmpdir();
+	my $pid = background(['python3', '-c', "${head}os.chdir('$dir')\n$code\n"
+		. "open('ready', 'w').close()\nwhile not os.path.exists('end'): time.sleep(0.005)\n"],
+		dir => $dir, out => "$dir/out", err => "$dir/err", session => 1);
+
+	wait_for(20, sub { -e "$dir/ready" || !alive($pid) });
+	if (!-e "$dir/ready") {
+		my $why = (split /\n/, slurp("$dir/err"))[-1] // '';
+
+		finish($pid, 5);
+		# EPERM, ENOENT, ENODEV, EINVAL, ENOSYS, EOPNOTSUPP: this machine has it not.
+		return fail("$name: $why") unless $why =~ /\[Errno (1|2|19|22|38|95)\]/;
+	      SKIP: { skip "$name: $why", 1; }
+		return;
+	}
+	@stages = ('cr-dump-fds') unless @stages;
+	my $r = exits(1, ['sh', '-c', join(' | ', tool('cr-freeze') . " -t $pid",
+		map({ tool($_) } @stages)) . ' >/dev/null'],
+		"$name: refused");
+
+	like($r->{err}, $pattern, "$name: by name, with a remedy");
+	like(slurp("/proc/$pid/status"), qr/^State:\s+[RS].*^TracerPid:\s+0$/ms,
+		"$name: not stopped, not traced");
+	touch("$dir/end");
+	is(describe(finish($pid, 20)), 'exit 0', "$name: goes on and ends well");
+}
+
+my $undo = <<'E';
+s = call(64, 0, 1, 0o1600)				# semget
+atexit.register(lambda: call(66, s, 0, 0))		# semctl IPC_RMID
+call(65, s, (ctypes.c_short * 3)(0, 1, 0x1000), 1)	# semop SEM_UNDO
+E
+my $undo_said = qr/System V semaphores \d+: .*SEM_UNDO.*; \S/;
+refusals_of('undo of semaphores', $undo, $undo_said);
+refusals_of('undo of semaphores among threads', $undo .
+	"threading.Thread(target=lambda: time.sleep(1e6), daemon=True).start()", $undo_said);
+
+refusals_of('huge pages', "f = call(319, b'huge', 4)",
+	qr/fd \d+: huge page memory \(.*\): not supported; \S/);
+refusals_of('secret memory', 'f = call(447, 0)', qr/fd \d+: secret memory \(.*\): not supported; \S/);
+refusals_of('userfaultfd', 'f = call(323, 0)', qr/fd \d+: userfaultfd \(.*\): not supported; \S/);
+refusals_of('a perf event', <<'E',
+a = ctypes.create_string_buffer(struct.pack('<IIQ', 1, 64, 0), 64)
+f = call(298, a, 0, -1, -1, 0)
+E
+	qr/fd \d+: perf event \(.*\): not supported; \S/);
+refusals_of('a loop device', "f = os.open('/dev/loop0', os.O_RDONLY)",
+	qr{fd \d+: block device 7:0 \(/dev/loop0\): not supported; \S});
+refusals_of('autofs', "f = os.open('/dev/autofs', os.O_RDONLY)",
+	qr{fd \d+: character device \d+:\d+ \(/dev/autofs\): not supported; \S});
+refusals_of('KVM', "f = os.open('/dev/kvm', os.O_RDWR)",
+	qr{fd \d+: character device \d+:\d+ \(/dev/kvm\): not supported; \S});
+refusals_of('a mount context', "f = call(430, b'tmpfs', 0)",
+	qr/fd \d+: mount context \(.*\): not supported; \S/);
+refusals_of('landlock rules', "f = call(444, struct.pack('<Q', 1), 8, 0)",
+	qr/fd \d+: landlock rules \(.*\): not supported; \S/);
+refusals_of('a trigger in a pressure file', <<'E',
+f = os.open('/proc/pressure/cpu', os.O_RDWR | os.O_NONBLOCK)
+os.write(f, b'some 150000 1000000\0')
+E
+	qr{fd \d+: pressure file \(/proc/pressure/cpu\): a trigger is set.*; \S});
+
+done_testing;
