@@ -55,6 +55,22 @@ refusals_of('undo of semaphores', $undo, $undo_said);
 refusals_of('undo of semaphores among threads', $undo .
 	"threading.Thread(target=lambda: time.sleep(1e6), daemon=True).start()", $undo_said);
 
+my $queue = "m = b'cr-t-%d' % os.getpid()\nf = call(240, m, 0o102, 0o600, None)\ncall(241, m)\n";
+refusals_of('a message queue without a name', "${queue}call(242, f, b'text', 4, 1, None)",
+	qr/fd \d+: message queue \(.*\): it has no name any more, and 1 messages.*; \S/);
+refusals_of('mq_notify', $queue . "call(244, f, struct.pack('<QiiQQ', 0, 10, 0, 0, 0) + bytes(40))",
+	qr/fd \d+: message queue \(.*\): a process of the tree waits.*; \S/);
+refusals_of('a namespace', <<'E',
+p = os.fork()
+if p == 0:
+    call(272, 0x04000000)	# unshare: UTS
+    time.sleep(1e6)
+own = os.readlink('/proc/self/ns/uts')
+while os.readlink('/proc/%d/ns/uts' % p) == own: time.sleep(0.005)
+f = os.open('/proc/%d/ns/uts' % p, os.O_RDONLY)
+os.kill(p, 9); os.waitpid(p, 0)
+E
+	qr/fd \d+: uts namespace \(uts:\[\d+\]\): not one that the tools are in.*; \S/);
 refusals_of('huge pages', "f = call(319, b'huge', 4)",
 	qr/fd \d+: huge page memory \(.*\): not supported; \S/);
 refusals_of('secret memory', 'f = call(447, 0)', qr/fd \d+: secret memory \(.*\): not supported; \S/);

@@ -4,8 +4,8 @@
  *
  * Run CMD under a parent that waits for every orphan, and leave nothing: what
  * still lives when CMD has ended is named on stderr, killed, and makes the
- * exit status 1.  With -n CMD runs in a pid namespace of its own (and a mount
- * namespace, for its /proc), whose init the reaper is: pids of tests that run
+ * exit status 1.  With -n CMD runs in a pid namespace of its own (and an IPC
+ * namespace, and a mount namespace for its /proc), whose init the reaper is: pids of tests that run
  * side by side cannot meet.  After SECONDS everything is killed: 124.
  * Otherwise the exit status is CMD's, 128+N when signal N killed it.
  */
@@ -204,7 +204,7 @@ static int run_in_namespace(char **argv, unsigned int seconds)
 	int status;
 	pid_t init;
 
-	if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0) {
+	if (unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC) < 0) {
 		fprintf(stderr, "# reaper: no pid namespace (%s): running without\n",
 			strerror(errno));
 		return run(argv, seconds);

@@ -7,24 +7,30 @@
 #include <string.h>
 #include <sys/vfs.h>
 
+#include "clean.h"
 #include "kinds.h"
 
-static bool is_pressure_file(const struct file *f)
+static bool is_pressure_file(int fd)
 {
 	struct statfs fs;
 
-	return strstr(f->target, "pressure") && fstatfs(f->own, &fs) == 0 &&
-	       ((uint32_t)fs.f_type == PROC_SUPER_MAGIC ||
-		(uint32_t)fs.f_type == CGROUP2_SUPER_MAGIC);
+	return fstatfs(fd, &fs) == 0 && ((uint32_t)fs.f_type == PROC_SUPER_MAGIC ||
+					 (uint32_t)fs.f_type == CGROUP2_SUPER_MAGIC);
 }
 
 /* Without a trigger the poll of such a file tells an error. */
 static bool match(const struct file *f)
 {
-	struct pollfd p = { .fd = f->own, .events = POLLPRI };
+	cr_auto_fd int fd = -1;
+	struct cr_err ignored;
+	struct pollfd p = { .events = POLLPRI };
 
-	return f->target[0] == '/' && !(f->flags & O_PATH) &&
-	       (f->flags & O_ACCMODE) != O_RDONLY && is_pressure_file(f) && poll(&p, 1, 0) >= 0 &&
+	if (f->target[0] != '/' || (f->flags & O_PATH) || (f->flags & O_ACCMODE) == O_RDONLY ||
+	    !strstr(f->target, "pressure"))
+		return false;
+	fd = file_get(f, &ignored);
+	p.fd = fd;
+	return fd >= 0 && is_pressure_file(fd) && poll(&p, 1, 0) >= 0 &&
 	       !(p.revents & (POLLERR | POLLNVAL));
 }
 

@@ -29,6 +29,7 @@
 #include "make-family.h"
 #include "mem.h"
 #include "notify.h"
+#include "mqueues.h"
 #include "msg.h"
 #include "opt.h"
 #include "owner.h"
@@ -240,8 +241,10 @@ static int restore(pid_t *root, struct cr_err *err)
 		cr_fault("watched");
 		ret = build(root, err);
 		watcher_stop(watcher);
-		if (ret < 0)
+		if (ret < 0) {
 			kill_created(&r);
+			mqueues_undo();
+		}
 	}
 	/* What the tree shares is the tree's: an end of a pipe above all. */
 	if (ret == 0 && syscall(SYS_close_range, r.fd_base, ~0u, 0) < 0)

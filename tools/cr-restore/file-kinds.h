@@ -12,6 +12,8 @@ extern const struct file_ops fifo_ops;
 extern const struct file_ops inet_ops;
 extern const struct file_ops inotify_ops;
 extern const struct file_ops memfd_ops;
+extern const struct file_ops mqueue_ops;
+extern const struct file_ops namespace_ops;
 extern const struct file_ops netlink_ops;
 extern const struct file_ops pidfd_ops;
 extern const struct file_ops pipe_ops;
