@@ -15,6 +15,7 @@
 
 #include "clean.h"
 #include "file.h"
+#include "fill.h"
 #include "filters.h"
 #include "proc.h"
 #include "ref.h"
@@ -24,12 +25,9 @@
 #define TASK_END 0x7ffffffff000ull /* of 4-level page tables */
 #define PAGE 4096ull
 #define MARGIN (1ull << 30) /* kept free below the target's mappings: stacks grow */
-#define IOV_BATCH 1024ull /* UIO_MAXIOV */
-#define POPULATE_MIN (64u << 10)
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102	/* 6.13 */
 #endif
-#define FILL_BATCH (256ull << 20) /* bytes in one preadv: progress, and SIGKILL acts */
 
 int mem_own_maps(struct restore *r, struct cr_err *err)
 {
@@ -104,10 +102,10 @@ int mem_check(struct restore *r, const struct task_image *t, struct cr_err *err)
 /* How much memory the vectors of a task can take, generously. */
 static size_t arena_size(const struct task_image *t)
 {
-	size_t n = 1 << 20, extents = t->extents.count;
+	size_t n = 1 << 20;
 
 	n += (t->mm->n_vmas * 8 + t->mm->n_guards) * sizeof(struct cr_op);
-	n += extents * (sizeof(struct iovec) + 3 * sizeof(struct cr_op));
+	n += fill_size(t);
 	n += (size_t)t->n_threads * 16384;
 	for (unsigned int i = 0; i < t->n_threads; i++)
 		n += protobuf_c_message_get_packed_size(&t->threads[i].thread->base) * 4;
@@ -305,66 +303,6 @@ static int map_all(struct mapper *m, struct cr_err *err)
 	return 0;
 }
 
-/*
- * Have the kernel make the pages of a long run at once (5.14): a fault for
- * each costs more than filling it.  A kernel that cannot just says so.
- */
-static void populate(struct mapper *m, uint64_t start, uint64_t end)
-{
-	if (end - start >= POPULATE_MIN)
-		vec_try(m->v, LABEL_FILL, SYS_madvise, (int64_t)start, (int64_t)(end - start),
-			MADV_POPULATE_WRITE);
-}
-
-static void populate_all(struct mapper *m, const struct extent *x, size_t n)
-{
-	uint64_t start = x[0].address, end = start;
-
-	for (size_t i = 0; i < n; i++) {
-		if (x[i].address != end) {
-			populate(m, start, end);
-			start = x[i].address;
-		}
-		end = x[i].address + x[i].pages * PAGE;
-	}
-	populate(m, start, end);
-}
-
-/* Read runs of extents that follow each other in the file with one call each. */
-static int fill_all(struct mapper *m, struct cr_err *err)
-{
-	struct iovec *iov;
-	size_t i = 0;
-
-	while (i < m->x.count) {
-		const struct extent *x = &m->x.list[i];
-		size_t n = 0, left = m->x.count - i;
-		uint64_t bytes = 0;
-		struct cr_op *op;
-
-		if (left > IOV_BATCH)
-			left = IOV_BATCH;
-		iov = arena_alloc(m->a, sizeof(*iov) * left, err);
-		if (!iov)
-			return -1;
-		while (n < left && bytes < FILL_BATCH && x[n].bulk == x->bulk &&
-		       x[n].offset == x->offset + bytes) {
-			iov[n].iov_base = (void *)x[n].address;
-			iov[n].iov_len = x[n].pages * PAGE;
-			bytes += iov[n++].iov_len;
-		}
-		populate_all(m, x, n);
-		op = vec_sys(m->v, LABEL_FILL, SYS_preadv, m->r->bulk[x->bulk].fd[0], P(iov),
-			     (int64_t)n, (int64_t)x->offset);
-		op->expect = CR_EXPECT_EQUAL;
-		op->want = (int64_t)bytes;
-		/* What was not used goes back. */
-		m->a->used -= (sizeof(*iov) * (left - n)) & ~63ull;
-		i += n;
-	}
-	return 0;
-}
-
 static const struct {
 	uint32_t flag;
 	int advice;
@@ -472,7 +410,7 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 		m.fds[i] = -1;
 	clear_space(r, p, v);
 	place_vdso(r, t, p, v);
-	if (map_all(&m, err) < 0 || fill_all(&m, err) < 0)
+	if (map_all(&m, err) < 0 || fill_pages(r, t, &m.x, m.v, m.a, err) < 0)
 		goto out;
 	finish_all(&m, err);
 	guard_all(&m);
