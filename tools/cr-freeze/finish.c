@@ -83,23 +83,71 @@ static void die_together(struct cr_tree *tree)
 	cr_fault("doomed");
 }
 
+static void kill_process(struct cr_process *p)
+{
+	if (kill(p->pid, SIGKILL) < 0)
+		cr_msg("pid %d: unable to kill it: %s", (int)p->pid, strerror(errno));
+	cr_fault("killed");
+}
+
+struct place {
+	pid_t pid;
+	unsigned int index;
+};
+
+static int by_pid(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+/* Which processes have children in the tree; all of them when in doubt. */
+static bool *find_parents(const struct cr_tree *tree)
+{
+	struct place *places = calloc(tree->count, sizeof(*places)), *at;
+	bool *parents = calloc(tree->count, sizeof(*parents));
+
+	for (unsigned int i = 0; places && i < tree->count; i++)
+		places[i] = (struct place){ tree->procs[i]->pid, i };
+	if (places)
+		qsort(places, tree->count, sizeof(*places), by_pid);
+	for (unsigned int i = 1; parents && i < tree->count; i++) {
+		struct place key = { .pid = tree->procs[i]->parent };
+
+		at = places ? bsearch(&key, places, tree->count, sizeof(*places), by_pid) : NULL;
+		parents[at ? at->index : 0] = true;
+	}
+	free(places);
+	return parents;
+}
+
+/*
+ * From the leaves to the root; children stand after their parents.  To end is
+ * work, for a memory of any size: all leaves do it at the same time.
+ */
 static void kill_tree(struct cr_tree *tree)
 {
+	bool *parents = find_parents(tree);
+
 	die_together(tree);
-	/* Children stand after their parents: from the leaves to the root. */
+	for (unsigned int i = tree->count; parents && i-- > 0;)
+		if (!parents[i] && !tree->procs[i]->zombie)
+			kill_process(tree->procs[i]);
 	for (unsigned int i = tree->count; i-- > 0;) {
 		struct cr_process *p = tree->procs[i];
 
 		if (p->zombie)
 			continue;
-		reap_children(tree, i);
-		if (kill(p->pid, SIGKILL) < 0)
-			cr_msg("pid %d: unable to kill it: %s", (int)p->pid, strerror(errno));
+		if (!parents || parents[i]) {
+			reap_children(tree, i);
+			kill_process(p);
+		}
 		collect(p);
 		if (p->agent)
 			cr_agent_evict(p->agent);
-		cr_fault("killed");
 	}
+	free(parents);
 	tree->ended_ns = cr_now_ns();
 }
 
