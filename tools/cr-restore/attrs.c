@@ -47,6 +47,14 @@ static int late_check(const struct restore *r, const struct task_image *t, struc
 	return 0;
 }
 
+int attrs_own_limits(struct restore *r, struct cr_err *err)
+{
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		if (getrlimit(i, &r->limits[i]) < 0)
+			return cr_err_sys(err, "getrlimit");
+	return 0;
+}
+
 int attrs_check(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
 	char object[32];
@@ -54,9 +62,7 @@ int attrs_check(struct restore *r, const struct task_image *t, struct cr_err *er
 	if (t->task->n_rlimits > RLIM_NLIMITS)
 		return cr_err_set(err, CR_BAD_INPUT, "pid %u: too many limits", t->task->pid);
 	for (size_t i = 0; i < t->task->n_rlimits; i++) {
-		struct rlimit own;
-
-		if (getrlimit((int)i, &own) < 0 || t->task->rlimits[i]->hard <= own.rlim_max)
+		if (t->task->rlimits[i]->hard <= r->limits[i].rlim_max)
 			continue;
 		/* CAP_SYS_RESOURCE would do; see whether we have it. */
 		if (prctl(PR_CAPBSET_READ, 24) == 1)
@@ -119,14 +125,15 @@ static int forget_sigchld(struct vec *v, struct arena *a, struct cr_err *err)
 }
 
 /* Limits last of all that needs rights and descriptors. */
-static int limits(const struct task_image *t, struct vec *v, struct arena *a, struct cr_err *err)
+static int limits(const struct restore *r, const struct task_image *t, struct vec *v,
+		  struct arena *a, struct cr_err *err)
 {
 	for (size_t i = 0; i < t->task->n_rlimits; i++) {
+		const struct rlimit *own = &r->limits[i];
 		const Cr__Rlimit *in = t->task->rlimits[i];
-		struct rlimit own, *lim;
+		struct rlimit *lim;
 
-		if (getrlimit((int)i, &own) == 0 && own.rlim_cur == in->soft &&
-		    own.rlim_max == in->hard)
+		if (own->rlim_cur == in->soft && own->rlim_max == in->hard)
 			continue;
 		lim = arena_alloc(a, sizeof(*lim), err);
 		if (!lim)
@@ -190,7 +197,7 @@ int attrs_process(struct restore *r, const struct task_image *t, struct vec *v, 
 		    0 ||
 	    notify_build(r, t, v, a, err) < 0)
 		return -1;
-	return limits(t, v, a, err);
+	return limits(r, t, v, a, err);
 }
 
 static int thread_name(const Cr__Thread *th, struct vec *v, struct arena *a, struct cr_err *err)

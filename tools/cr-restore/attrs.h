@@ -9,6 +9,9 @@
 #include "restore.h"
 #include "vec.h"
 
+/* Read our own limits; again when they have changed. */
+int attrs_own_limits(struct restore *r, struct cr_err *err) CR_MUST;
+
 int attrs_check(struct restore *r, const struct task_image *t, struct cr_err *err) CR_MUST;
 
 /* Of the process, by its first thread and while it still has all rights. */

@@ -17,10 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "attrs.h"
 #include "check.h"
 #include "clean.h"
 #include "fault.h"
 #include "file.h"
+#include "fill.h"
 #include "finish.h"
 #include "ghost.h"
 #include "image.h"
@@ -154,10 +156,12 @@ static int prepare(struct cr_err *err)
 {
 	r.dirfd = cr_image_dir(r.opts.dir, false, err);
 	if (r.dirfd < 0 || image_load(r.dirfd, r.opts.dir, &r.img, err) < 0 ||
-	    paths_map(&r, err) < 0 || mem_own_maps(&r, err) < 0 || check_all(&r, err) < 0)
+	    paths_map(&r, err) < 0 || mem_own_maps(&r, err) < 0 || attrs_own_limits(&r, err) < 0 ||
+	    check_all(&r, err) < 0)
 		return -1;
-	return make_room(err) < 0 || inherit_keep(&r, err) < 0 || open_bulk(err) < 0 ||
-			       share_memory(err) < 0 ?
+	r.huge_pages = fill_may_be_huge();
+	return make_room(err) < 0 || attrs_own_limits(&r, err) < 0 || inherit_keep(&r, err) < 0 ||
+			       open_bulk(err) < 0 || share_memory(err) < 0 ?
 		       -1 :
 		       0;
 }
@@ -170,7 +174,8 @@ static int await(struct cr_err *err)
 	int ret = verify_start(&r, &v, err);
 
 	if (ret == 0 && (files_open_of_tree(&r, err) < 0 || finish_wait(&r, err) < 0 ||
-			 owners_restore(&r, err) < 0 || shmems_seal(&r, err) < 0 || inotify_restore(&r, err) < 0))
+			 owners_restore(&r, err) < 0 || shmems_seal(&r, err) < 0 ||
+			 inotify_restore(&r, err) < 0))
 		ret = -1;
 	if (verify_end(v, ret < 0 ? &second : err) < 0)
 		return -1;

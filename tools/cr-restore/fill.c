@@ -40,16 +40,13 @@ size_t fill_size(const struct task_image *t)
 			   (3 * sizeof(struct cr_op) + 2 * sizeof(struct iovec) + 64);
 }
 
-/* Has the administrator, or the task, forbidden huge pages? */
-static bool may_be_huge(const struct task_image *t)
+bool fill_may_be_huge(void)
 {
 	cr_auto_fd int fd =
 		open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
 	char text[64] = "";
 
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-		return false;
-	return !t->inside->thp_disable && !strstr(text, "[never]");
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && !strstr(text, "[never]");
 }
 
 /* Room for a page of each huge page in [start, end): at least one must be there
@@ -141,7 +138,9 @@ static int populate_all(struct filler *f, const struct extent *x, size_t n, stru
 int fill_pages(struct restore *r, const struct task_image *t, const struct extent_list *xs,
 	       struct vec *v, struct arena *a, struct cr_err *err)
 {
-	struct filler f = { .r = r, .t = t, .v = v, .a = a, .huge = may_be_huge(t) };
+	struct filler f = {
+		.r = r, .t = t, .v = v, .a = a, .huge = r->huge_pages && !t->inside->thp_disable
+	};
 	struct iovec *iov;
 	size_t i = 0;
 

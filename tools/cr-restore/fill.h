@@ -9,6 +9,9 @@
 #include "restore.h"
 #include "vec.h"
 
+/* Does the administrator allow huge pages at all? */
+bool fill_may_be_huge(void);
+
 /* How much of the arena it takes at most. */
 size_t fill_size(const struct task_image *t);
 

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "../../pie/agent.h"
@@ -83,6 +84,8 @@ struct restore {
 	int32_t *tree_fds; /* shared: where the restorer opened them, by index of the file */
 	int own_pidfd;
 	struct own_map maps[OWN_MAPS];
+	struct rlimit limits[RLIM_NLIMITS];	/* our own, which all processes begin with */
+	bool huge_pages;	/* the administrator does not forbid them */
 	unsigned int n_maps;
 	struct object_fd *shmems;
 	unsigned int n_shmems;
