@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #include "syscalls.h"
 
@@ -91,6 +92,8 @@ void ask_build_thread(struct ask *a)
 
 void ask_build_process(struct ask *a)
 {
+	struct cr_op *op;
+
 	_Static_assert(offsetof(struct ask_process_data, thread) == 0, "see add_thread()");
 	a->count = 0;
 	add_thread(a);
@@ -112,6 +115,9 @@ void ask_build_process(struct ask *a)
 	add_result(a, SYS_prctl, PR_GET_THP_DISABLE, PROCESS(thp_disable));
 	add_result(a, SYS_prctl, PR_GET_MDWE, PROCESS(mdwe));
 	add_result(a, SYS_prctl, PR_GET_MEMORY_MERGE_NR, PROCESS(memory_merge));
+	op = add_to(a, SYS_waitid, P_ALL, 2, PROCESS(child_news));
+	op->arg[3] = NEWS_OPTIONS | WSTOPPED | WCONTINUED;
+	op->expect = CR_EXPECT_ANY;	/* without children */
 	add_result(a, SYS_membarrier, MEMBARRIER_GET_REGISTRATIONS, PROCESS(membarrier));
 }
 
@@ -155,7 +161,7 @@ static size_t fill_actions(const struct ask_process_data *d, Cr__SigAction *list
 }
 
 int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data *d,
-		   const struct timers *t, struct cr_err *err)
+		   const struct timers *t, const struct news *news, struct cr_err *err)
 {
 	Cr__Inside m = CR__INSIDE__INIT;
 	Cr__SigAction actions[SIGNALS], *action_ptrs[SIGNALS];
@@ -181,6 +187,10 @@ int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data
 	m.xstate_permitted = d->xstate_permitted;
 	m.n_timers = t->count;
 	m.timers = t->list;
+	m.n_untold_stopped = news->n_stopped;
+	m.untold_stopped = news->stopped;
+	m.n_untold_continued = news->n_continued;
+	m.untold_continued = news->continued;
 	return cr_stage_put(st, CR_KIND_INSIDE, &m, err);
 }
 

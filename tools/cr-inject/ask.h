@@ -9,6 +9,7 @@
 #ifndef ASK_H
 #define ASK_H
 
+#include "news.h"
 #include "stage.h"
 #include "timers.h"
 
@@ -56,6 +57,7 @@ struct ask_process_data {
 	int64_t mdwe;
 	int64_t memory_merge;
 	int64_t membarrier;
+	int32_t child_news[32];	/* siginfo_t: something to tell of a child, or 0 */
 };
 
 struct ask {
@@ -70,7 +72,7 @@ void ask_build_thread(struct ask *a);
 int ask_check(const struct ask *a, uint32_t done, pid_t pid, struct cr_err *err) CR_MUST;
 
 int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data *d,
-		   const struct timers *t, struct cr_err *err) CR_MUST;
+		   const struct timers *t, const struct news *news, struct cr_err *err) CR_MUST;
 int ask_put_thread(struct cr_stage *st, pid_t pid, pid_t tid, const struct ask_thread_data *d,
 		   struct cr_err *err) CR_MUST;
 

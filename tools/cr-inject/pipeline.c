@@ -22,6 +22,7 @@ struct tasks {
 	struct task *list;
 	size_t count;
 	size_t room;
+	struct children children;
 };
 
 static int add_task(struct tasks *ts, const Cr__Task *m, struct cr_err *err)
@@ -76,6 +77,9 @@ static int on_record(struct cr_stage *st, void *ctx, const struct cr_record *rec
 	(void)st;
 	if (rec->kind == CR_KIND_THREAD)
 		return note_thread(ctx, msg, err);
+	if (rec->kind == CR_KIND_TASK && m->state != CR__TASK_STATE__ZOMBIE &&
+	    news_note_child(&((struct tasks *)ctx)->children, m->ppid, m->pid, err) < 0)
+		return -1;
 	/* One agent is all that a memory can have; cr-freeze has refused it. */
 	if (rec->kind != CR_KIND_TASK || m->state == CR__TASK_STATE__ZOMBIE || m->vm_same_as)
 		return 0;
@@ -107,10 +111,17 @@ static int put_process(struct cr_stage *st, struct cr_session *s, const struct t
 		       const struct task *t, const struct ask_process_data *data,
 		       struct timers *timers, struct cr_err *err)
 {
-	if (timers_ask(s, t->pid, t->frozen_ns, &t->timer_signals, data->pending, timers, err) <
-		    0 ||
-	    timer_check(st, s, t->pid, t->tids, t->n_tids, in_tree, ts, timers, err) < 0 ||
-	    ask_put_inside(st, t->pid, data, timers, err) < 0)
+	struct news news = { 0 };
+	int ret = -1;
+
+	if (timers_ask(s, t->pid, t->frozen_ns, &t->timer_signals, data->pending, timers, err) ==
+		    0 &&
+	    timer_check(st, s, t->pid, t->tids, t->n_tids, in_tree, ts, timers, err) == 0 &&
+	    (!NEWS_PID(data->child_news) ||
+	     news_ask(s, t->pid, &ts->children, &news, err) == 0))
+		ret = ask_put_inside(st, t->pid, data, timers, &news, err);
+	news_free(&news);
+	if (ret < 0)
 		return -1;
 	return ask_put_thread(st, t->pid, (pid_t)t->tids[0], &data->thread, err);
 }
@@ -195,5 +206,6 @@ int pipeline_run(void)
 		timers_forget_signals(&ts.list[i].timer_signals);
 	}
 	free(ts.list);
+	news_free_children(&ts.children);
 	return ret;
 }

@@ -8,6 +8,7 @@
 #include "scheduling.h"
 #include "share.h"
 #include "special.h"
+#include "stopped.h"
 #include "timers.h"
 
 #include <errno.h>
@@ -145,15 +146,17 @@ static int limits(const struct restore *r, const struct task_image *t, struct ve
 	return 0;
 }
 
-static int queue_list(const struct task_image *t, const ProtobufCBinaryData *list, size_t count,
-		      int64_t tid, struct vec *v, struct arena *a, struct cr_err *err)
+static int queue_list(const struct restore *r, const struct task_image *t,
+		      const ProtobufCBinaryData *list, size_t count, int64_t tid, struct vec *v,
+		      struct arena *a, struct cr_err *err)
 {
 	int64_t pid = t->task->pid;
 
 	for (size_t i = 0; i < count; i++) {
 		siginfo_t *info;
 
-		if (timers_send_again(t, list[i].data))
+		if (timers_send_again(t, list[i].data) ||
+		    stopped_absorbs(r, t, ((const siginfo_t *)list[i].data)->si_signo))
 			continue;
 		info = arena_alloc(a, sizeof(*info), err);
 		if (!info)
@@ -175,13 +178,13 @@ static int queue_signals(const struct restore *r, const struct task_image *t,
 {
 	const struct msg_list *late = &r->img.kinds[CR_KIND_LATE_SIGNALS];
 
-	if (queue_list(t, list, count, tid, v, a, err) < 0)
+	if (queue_list(r, t, list, count, tid, v, a, err) < 0)
 		return -1;
 	for (unsigned int i = 0; i < late->count; i++) {
 		const Cr__LateSignals *m = late->items[i];
 
 		if (m->pid == t->task->pid && m->tid == tid &&
-		    queue_list(t, m->signals, m->n_signals, tid, v, a, err) < 0)
+		    queue_list(r, t, m->signals, m->n_signals, tid, v, a, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -208,6 +208,7 @@ static int run_agent(struct restore *r, const struct task_image *t, struct cr_er
 	ctl = (struct cr_agent_ctl *)(p.arena.base - SHARED_PAGE);
 	if (mremap(slot_of(r, t), 0, SHARED_PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, ctl) != ctl)
 		return cr_err_sys(err, "unable to move the shared page");
+	slot_of(r, t)->self = (uint64_t)(uintptr_t)ctl;
 	code = arena_alloc(&p.arena, cr_agent_blob_size, err);
 	stack = arena_alloc(&p.arena, AGENT_STACK, err);
 	if (!code || !stack)

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/futex.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,9 +20,11 @@
 #include "enter.h"
 #include "fault.h"
 #include "filters.h"
+#include "mem.h"
 #include "proc.h"
 #include "scheduling.h"
 #include "special.h"
+#include "stopped.h"
 #include "trace.h"
 #include "vdso.h"
 #include "vec.h"
@@ -38,14 +39,6 @@ struct finish {
 	uint64_t insn; /* offset of a system call instruction in the vDSO */
 };
 
-static const Cr__Vma *vdso_of(const struct task_image *t)
-{
-	for (size_t i = 0; i < t->mm->n_vmas; i++)
-		if (t->mm->vmas[i]->kind == CR__VMA_KIND__VDSO)
-			return t->mm->vmas[i];
-	return NULL;
-}
-
 int finish_check(struct restore *r, struct cr_err *err)
 {
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
@@ -53,7 +46,7 @@ int finish_check(struct restore *r, struct cr_err *err)
 
 		if (task_is_zombie(t))
 			continue;
-		if (!vdso_of(t))
+		if (!mem_vdso(t))
 			refuse(r, t->task->pid, "", "it has unmapped its vDSO: not supported");
 		for (unsigned int n = 0; n < t->n_threads; n++)
 			if (t->threads[n].thread->regs.len != sizeof(struct user_regs_struct))
@@ -362,7 +355,7 @@ static int set_task(struct finish *f, const struct task_image *t, struct cr_trac
 		threads[n].sigmask = t->threads[n].thread->sigmask;
 		threads[n].changed = true;
 	}
-	if (cr_tracee_syscall(&threads[0], vdso_of(t)->start + f->insn, SYS_munmap, args, &result,
+	if (cr_tracee_syscall(&threads[0], mem_vdso(t)->start + f->insn, SYS_munmap, args, &result,
 			      err) < 0)
 		return -1;
 	if (result < 0)
@@ -393,10 +386,6 @@ static int let_go(struct finish *f, struct cr_err *err)
 	for (unsigned int i = 0; i < f->r->img.n_tasks; i++) {
 		const struct task_image *t = &f->r->img.tasks[i];
 
-		/* The signal is taken by the first thread that goes on. */
-		if (!task_is_zombie(t) &&
-		    (t->task->state == CR__TASK_STATE__STOPPED || f->r->opts.leave_stopped))
-			kill((pid_t)slot_of(f->r, t)->pid, SIGSTOP);
 		for (unsigned int n = 0; n < t->n_threads; n++)
 			cr_tracee_detach(th++);
 	}
@@ -421,7 +410,7 @@ int finish_release(struct restore *r, struct cr_err *err)
 	f.threads = calloc(n + 1, sizeof(*f.threads));
 	if (!f.threads)
 		return cr_err_sys(err, "out of memory");
-	if (seize_all(&f, err) < 0)
+	if (seize_all(&f, err) < 0 || stopped_make(r, f.threads, f.insn, err) < 0)
 		goto out;
 	th = f.threads;
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {

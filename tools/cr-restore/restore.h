@@ -6,10 +6,12 @@
 #ifndef RESTORE_H
 #define RESTORE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "../../pie/agent.h"
 #include "err.h"
@@ -25,6 +27,10 @@ struct slot {
 	uint32_t files_done; /* its table, that others share, is filled */
 	uint32_t fs_opened; /* others with its directories that open nothing more */
 	struct cr_err err; /* of ordinary code, when ctl.failed is set */
+	uint64_t self; /* address of this page in the task, once it is in the agent */
+	uint64_t set; /* arguments of calls that the restorer makes there; see stopped.c */
+	struct timespec none;
+	siginfo_t info;
 };
 
 /* The page before the slots. */
