@@ -47,7 +47,8 @@ static void collect_needs(struct plan *p)
 			.depth = parent == CR_OUTSIDE ? 0 : p->f->births[parent].depth,
 		};
 	}
-	qsort(p->needs, p->n_needs, sizeof(*p->needs), by_session);
+	if (p->n_needs)
+		qsort(p->needs, p->n_needs, sizeof(*p->needs), by_session);
 }
 
 /* Have the parent born in the session as well: it has left it since. */

@@ -230,7 +230,8 @@ static int plan_groups(struct plan *p, struct cr_err *err)
 		return cr_err_sys(err, "out of memory");
 	for (unsigned int i = 0; i < p->n; i++)
 		order[i] = i;
-	qsort(order, p->n, sizeof(*order), by_group);
+	if (p->n)
+		qsort(order, p->n, sizeof(*order), by_group);
 	for (unsigned int i = 0, k; ret == 0 && i < p->n; i = k) {
 		for (k = i + 1; k < p->n; k++)
 			if (p->kin[order[k]].pgid != p->kin[order[i]].pgid)
@@ -272,7 +273,8 @@ static int link_kids(struct plan *p, struct cr_err *err)
 	for (unsigned int i = 0; i < f->count; i++)
 		order[i] = i;
 	sort_births = f->births;
-	qsort(order, f->count, sizeof(*order), by_order);
+	if (f->count)
+		qsort(order, f->count, sizeof(*order), by_order);
 	for (unsigned int k = f->count; k-- > 0;) {
 		struct cr_birth *b = &f->births[order[k]];
 		int *head = b->maker == CR_OUTSIDE ? &f->first_kid : &f->births[b->maker].first_kid;
@@ -330,7 +332,8 @@ static int begin(struct plan *p, struct cr_err *err)
 		if (b->depth > f->max_depth)
 			f->max_depth = b->depth;
 	}
-	qsort(p->by_pid, p->n, sizeof(*p->by_pid), by_pid);
+	if (p->n)
+		qsort(p->by_pid, p->n, sizeof(*p->by_pid), by_pid);
 	return 0;
 }
 

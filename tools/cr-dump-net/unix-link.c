@@ -63,7 +63,8 @@ static int sort_names(struct net *n, struct unix_all *all, struct cr_err *err)
 	for (unsigned int i = 0; i < all->count; i++)
 		if (all->list[i]->m.name.len)
 			all->by_name[all->n_names++] = all->list[i];
-	qsort(all->by_name, all->n_names, sizeof(*all->by_name), by_name);
+	if (all->n_names)
+		qsort(all->by_name, all->n_names, sizeof(*all->by_name), by_name);
 	return 0;
 }
 

@@ -248,7 +248,8 @@ static int finish(struct net *n, struct cr_err *err)
 
 	if (!all)
 		return 0;
-	qsort(all->list, all->count, sizeof(*all->list), by_ino);
+	if (all->count)
+		qsort(all->list, all->count, sizeof(*all->list), by_ino);
 	if (ask_diag(n, err) < 0 || unix_link(n, err) < 0)
 		return -1;
 	for (unsigned int i = 0; i < all->count; i++)

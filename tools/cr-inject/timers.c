@@ -120,7 +120,8 @@ static int read_timers(pid_t pid, struct timers *t, struct cr_err *err)
 			return -1;
 		p += used;
 	}
-	qsort(t->list, t->count, sizeof(*t->list), by_id);
+	if (t->count)
+		qsort(t->list, t->count, sizeof(*t->list), by_id);
 	return 0;
 }
 

@@ -105,7 +105,8 @@ int file_share_objects(struct image *img, struct cr_err *err)
 		if (key)
 			list[n++] = (struct object){ key, f->kind, f };
 	}
-	qsort(list, n, sizeof(*list), by_key);
+	if (n)
+		qsort(list, n, sizeof(*list), by_key);
 	for (unsigned int i = 1; i <= n; i++) {
 		if (i < n && by_key(&list[i], &list[start]) == 0)
 			continue;
@@ -312,7 +313,8 @@ int files_restore(struct restore *r, const struct task_image *t, struct cr_err *
 	}
 	if (n)
 		memcpy(fds, t->fds->fds, n * sizeof(*fds));
-	qsort(fds, n, sizeof(*fds), by_number);
+	if (n)
+		qsort(fds, n, sizeof(*fds), by_number);
 	/* Ours all stand above: below there is nothing but what is made now. */
 	if (syscall(SYS_close_range, 0, r->fd_base - 1, 0) < 0) {
 		free(fds);

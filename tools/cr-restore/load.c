@@ -181,7 +181,8 @@ static int make_tasks(struct image *img, struct cr_err *err)
 		if (push(&img->kinds[0], t, err) < 0)
 			return -1;
 	}
-	qsort(img->kinds[0].items, l->count, sizeof(void *), by_pid);
+	if (l->count)
+		qsort(img->kinds[0].items, l->count, sizeof(void *), by_pid);
 	for (unsigned int i = 1; i < l->count; i++)
 		if (by_pid(&img->kinds[0].items[i - 1], &img->kinds[0].items[i]) == 0)
 			return bad(err, "two tasks with the pid",
@@ -246,7 +247,8 @@ static int index_pages(struct image *img, struct cr_err *err)
 			return bad(err, "pages of an unknown task", p->pid);
 		img->owned[i] = (struct owned_pages){ p->pid, p->shmem, i };
 	}
-	qsort(img->owned, l->count, sizeof(*img->owned), by_owner);
+	if (l->count)
+		qsort(img->owned, l->count, sizeof(*img->owned), by_owner);
 	return 0;
 }
 
@@ -291,7 +293,8 @@ int image_extents(const struct image *img, uint32_t pid, uint32_t shmem, struct 
 				.bulk = img->pages_bulk[img->owned[from].index],
 			};
 	}
-	qsort(out->list, out->count, sizeof(*out->list), by_address);
+	if (out->count)
+		qsort(out->list, out->count, sizeof(*out->list), by_address);
 	return 0;
 }
 
@@ -423,7 +426,8 @@ static int make_files(struct image *img, struct cr_err *err)
 				.fd = -1,
 			};
 	}
-	qsort(img->files, n, sizeof(*img->files), by_id);
+	if (n)
+		qsort(img->files, n, sizeof(*img->files), by_id);
 	for (unsigned int i = 1; i < n; i++)
 		if (img->files[i].id == img->files[i - 1].id)
 			return bad(err, "two open file descriptions with the id", img->files[i].id);

@@ -55,7 +55,8 @@ static int collect_ids(struct restore *r, struct cr_err *err)
 			if (t->task->tids[k] != t->task->pid)
 				r->ids[r->n_ids++] = t->task->tids[k];
 	}
-	qsort(r->ids, r->n_ids, sizeof(*r->ids), by_value);
+	if (r->n_ids)
+		qsort(r->ids, r->n_ids, sizeof(*r->ids), by_value);
 	for (size_t i = 1; i < r->n_ids; i++)
 		if (r->ids[i] == r->ids[i - 1])
 			return cr_err_set(err, CR_BAD_INPUT,

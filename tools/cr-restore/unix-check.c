@@ -160,7 +160,8 @@ int unix_check_names(struct restore *r, struct cr_err *err)
 		check_one(&n, &s->list[i]);
 	if (!n.count)
 		return 0;
-	qsort(list, n.count, sizeof(*list), compare);
+	if (n.count)
+		qsort(list, n.count, sizeof(*list), compare);
 	if (cr_unix_diag(take, &n, err) < 0)
 		return -1;
 	for (unsigned int i = 0; i < n.count; i++)
