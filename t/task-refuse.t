@@ -45,6 +45,22 @@ $filter =~ s/\b67\b/180/;
 $pid = reader($filter);
 refused('a filter with a supervisor', $pid, qr/has a seccomp filter with a supervisor/);
 
+# A Landlock domain is of a thread, and of users with and without rights.
+SKIP: {
+	skip 'no Landlock', 1 unless syscall(444, 0, 0, 1) > 0;
+	for my $args ([], ['nobody'], ['thread'], ['thread', 'nobody'], ['norights']) {
+		my $t = CRTarget->start('landlock', args => ['fenced', @$args]);
+		$t->ready or next;
+		refused("Landlock @$args", $t->{pid},
+			qr/thread \d+: is in a Landlock domain: not supported/);
+		$t->verify('goes on');
+		$t = CRTarget->start('landlock', args => $args);
+		$t->ready or next;
+		$t->checkpoint('-R');
+		$t->verify("without Landlock, @$args: is not refused");
+	}
+}
+
 SKIP: {
 	my $t = CRTarget->start('special', args => ['mdwe']);
 	skip 'no PR_SET_MDWE before Linux 6.3', 1 unless $t->ready;

@@ -9,7 +9,9 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include "landlock.h"
 #include "syscalls.h"
 
 #define SIGSET_BYTES 8
@@ -58,7 +60,7 @@ static struct cr_op *add_result(struct ask *a, long nr, uint64_t a0, size_t offs
 #define PROCESS(field) offsetof(struct ask_process_data, field)
 
 /* The data of a thread begins with the answers to these. */
-static void add_thread(struct ask *a)
+static void add_thread(struct ask *a, pid_t pid)
 {
 	struct cr_op *op;
 
@@ -82,21 +84,24 @@ static void add_thread(struct ask *a)
 	op->arg[1] = PR_SPEC_INDIRECT_BRANCH;
 	op = add_result(a, SYS_prctl, PR_GET_SPECULATION_CTRL, THREAD(spec_l1d_flush));
 	op->arg[1] = PR_SPEC_L1D_FLUSH;
+	op = add_result(a, SYS_kcmp, (uint64_t)pid, THREAD(sees_us));
+	op->arg[1] = getpid();
+	op->arg[2] = LANDLOCK_KCMP_VM;
 }
 
-void ask_build_thread(struct ask *a)
+void ask_build_thread(struct ask *a, pid_t pid)
 {
 	a->count = 0;
-	add_thread(a);
+	add_thread(a, pid);
 }
 
-void ask_build_process(struct ask *a)
+void ask_build_process(struct ask *a, pid_t pid)
 {
 	struct cr_op *op;
 
 	_Static_assert(offsetof(struct ask_process_data, thread) == 0, "see add_thread()");
 	a->count = 0;
-	add_thread(a);
+	add_thread(a, pid);
 	for (uint64_t sig = 1; sig <= SIGNALS; sig++) {
 		size_t at = offsetof(struct ask_process_data, actions) +
 			    (sig - 1) * sizeof(struct ask_sigaction);

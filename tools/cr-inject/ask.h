@@ -34,6 +34,7 @@ struct ask_thread_data {
 	int64_t spec_store_bypass;
 	int64_t spec_indirect_branch;
 	int64_t spec_l1d_flush;
+	int64_t sees_us;	/* see landlock.h */
 };
 
 struct ask_sigaction {
@@ -65,8 +66,8 @@ struct ask {
 	uint32_t count;
 };
 
-void ask_build_process(struct ask *a);
-void ask_build_thread(struct ask *a);
+void ask_build_process(struct ask *a, pid_t pid);
+void ask_build_thread(struct ask *a, pid_t pid);
 
 /* Did the vector run to its end?  Names the call that failed. */
 int ask_check(const struct ask *a, uint32_t done, pid_t pid, struct cr_err *err) CR_MUST;

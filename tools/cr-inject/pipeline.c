@@ -7,12 +7,15 @@
 #include "ask.h"
 #include "clean.h"
 #include "fault.h"
+#include "landlock.h"
 #include "stage.h"
 #include "timer-check.h"
 
 struct task {
 	pid_t pid;
 	uint32_t *tids;		/* leader first */
+	struct landlock_thread *threads;	/* the same */
+	size_t n_threads;	/* whose Thread has come */
 	size_t n_tids;
 	uint64_t frozen_ns;
 	struct timer_signals timer_signals;
@@ -41,7 +44,8 @@ static int add_task(struct tasks *ts, const Cr__Task *m, struct cr_err *err)
 	t = &ts->list[ts->count];
 	memset(t, 0, sizeof(*t));
 	t->tids = malloc((m->n_tids + 1) * sizeof(*t->tids));
-	if (!t->tids)
+	t->threads = calloc(m->n_tids + 1, sizeof(*t->threads));
+	if (!t->tids || !t->threads)
 		return cr_err_sys(err, "out of memory");
 	t->pid = (pid_t)m->pid;
 	t->n_tids = m->n_tids;
@@ -57,6 +61,12 @@ static int note_thread(struct tasks *ts, const Cr__Thread *m, struct cr_err *err
 {
 	struct task *t = ts->count ? &ts->list[ts->count - 1] : NULL;
 
+	if (t && t->pid == (pid_t)m->pid && t->n_threads < t->n_tids && m->creds)
+		t->threads[t->n_threads++] = (struct landlock_thread){
+			.tid = (pid_t)m->tid,
+			.uid = m->creds->uid,
+			.gid = m->creds->gid,
+		};
 	if (!m->n_signals)
 		return 0;
 	if (!t || t->pid != (pid_t)m->pid)
@@ -136,13 +146,14 @@ static int ask_process(struct cr_stage *st, struct cr_session *s, const struct t
 	uint32_t done;
 	int ret;
 
-	ask_build_process(&a);
+	ask_build_process(&a, t->pid);
 	if (cr_session_inject(s, t->pid, a.ops, a.count, &data, sizeof(data), &info, &done, err) <
 	    0)
 		return -1;
 	cr_fault("injected");
 	if (put_agent(st, t->pid, &info, err) < 0 || ask_check(&a, done, t->pid, err) < 0)
 		return -1;
+	t->threads[0].denied = data.thread.sees_us;
 	ret = put_process(st, s, ts, t, &data, &timers, err);
 	timers_clear(&timers);
 	return ret;
@@ -159,10 +170,12 @@ static int ask_threads(struct cr_stage *st, struct cr_session *s, const struct t
 	data = calloc(t->n_tids - 1, sizeof(*data));
 	if (!data)
 		return cr_err_sys(err, "out of memory");
-	ask_build_thread(&a);
+	ask_build_thread(&a, t->pid);
 	if (cr_session_run_each(s, t->pid, t->tids + 1, t->n_tids - 1, a.ops, a.count, data,
 				sizeof(*data), err) < 0)
 		return -1;
+	for (size_t i = 1; i < t->n_threads; i++)
+		t->threads[i].denied = data[i - 1].sees_us;
 	for (size_t i = 1; i < t->n_tids; i++)
 		if (ask_put_thread(st, t->pid, (pid_t)t->tids[i], &data[i - 1], err) < 0)
 			return -1;
@@ -172,7 +185,8 @@ static int ask_threads(struct cr_stage *st, struct cr_session *s, const struct t
 static int inject(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,
 		  const struct task *t, struct cr_err *err)
 {
-	if (ask_process(st, s, ts, t, err) < 0 || ask_threads(st, s, t, err) < 0)
+	if (ask_process(st, s, ts, t, err) < 0 || ask_threads(st, s, t, err) < 0 ||
+	    landlock_check(st, s, t->pid, t->threads, t->n_threads, err) < 0)
 		return -1;
 	return cr_session_evict(s, t->pid, err);
 }
@@ -201,8 +215,10 @@ int pipeline_run(void)
 	struct tasks ts = { 0 };
 	int ret = cr_stage_run(&ops, &ts);
 
+	landlock_end();
 	for (size_t i = 0; i < ts.count; i++) {
 		free(ts.list[i].tids);
+		free(ts.list[i].threads);
 		timers_forget_signals(&ts.list[i].timer_signals);
 	}
 	free(ts.list);
