@@ -49,6 +49,7 @@ our @ALL = (
 	[fds => 'files without a name', 'ghost'],
 	[fds => 'fifos, packets', 'fifo'],
 	[fds => 'terminals', 'tty'],
+	[fds => 'bytes in terminals', 'ttybytes'],
 	[fds => 'file locks', 'lock', options => ['--file-locks']],
 	[fds => 'inotify', 'inotify'],
 	[sockets => 'unix sockets without names', 'unixpair'],

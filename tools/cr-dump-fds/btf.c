@@ -182,12 +182,13 @@ static bool is_pointer(const struct btf *b, uint32_t id)
 	return false;
 }
 
-static int32_t member_in(const struct btf *b, uint32_t id, const char *member, bool *pointer,
-			 unsigned int depth)
+/* Bits from the start of the struct @id to @member, whose type is *@type; -1. */
+static int64_t member_in(const struct btf *b, uint32_t id, const char *member, size_t len,
+			 uint32_t *type, unsigned int depth)
 {
 	const struct btf_type *t = type_of(b, id);
 	const struct btf_member *m;
-	int32_t at;
+	int64_t at;
 
 	if (!t || depth > DEPTH ||
 	    (BTF_INFO_KIND(t->info) != BTF_KIND_STRUCT && BTF_INFO_KIND(t->info) != BTF_KIND_UNION))
@@ -198,21 +199,49 @@ static int32_t member_in(const struct btf *b, uint32_t id, const char *member, b
 							  m->offset;
 		const char *name = name_of(b, m->name_off);
 
-		if (strcmp(name, member) == 0) {
-			if (pointer)
-				*pointer = is_pointer(b, m->type);
-			return bits % 8 ? -1 : (int32_t)(bits / 8);
+		if (strncmp(name, member, len) == 0 && !name[len]) {
+			*type = m->type;
+			return bits;
 		}
 		if (*name)
 			continue;
-		at = member_in(b, m->type, member, pointer, depth + 1);
+		at = member_in(b, m->type, member, len, type, depth + 1);
 		if (at >= 0)
-			return at + (int32_t)(bits / 8);
+			return at + bits;
 	}
 	return -1;
 }
 
+uint32_t btf_struct(const struct btf *b, const char *name)
+{
+	return find(b, BTF_KIND_STRUCT, name);
+}
+
+int64_t btf_bit(const struct btf *b, uint32_t type, const char *path)
+{
+	int64_t at = 0, bits;
+	size_t len;
+
+	for (;; path += len + 1) {
+		len = strcspn(path, ".");
+		bits = member_in(b, type, path, len, &type, 0);
+		if (bits < 0)
+			return -1;
+		at += bits;
+		if (!path[len])
+			return at;
+	}
+}
+
 int32_t btf_member(const struct btf *b, const char *name, const char *member, bool *pointer)
 {
-	return member_in(b, find(b, BTF_KIND_STRUCT, name), member, pointer, 0);
+	uint32_t type = 0;
+	int64_t bits = member_in(b, find(b, BTF_KIND_STRUCT, name), member, strlen(member), &type,
+				 0);
+
+	if (bits < 0 || bits % 8)
+		return -1;
+	if (pointer)
+		*pointer = is_pointer(b, type);
+	return (int32_t)(bits / 8);
 }

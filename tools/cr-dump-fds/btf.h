@@ -27,4 +27,10 @@ uint32_t btf_function(const struct btf *b, const char *name);
  */
 int32_t btf_member(const struct btf *b, const char *name, const char *member, bool *pointer);
 
+/* The same in two steps, for many members; 0: no such struct. */
+uint32_t btf_struct(const struct btf *b, const char *name);
+/* In bits, since a member may be one; @path may name a member of a member, as
+ * "flow.stopped". */
+int64_t btf_bit(const struct btf *b, uint32_t id, const char *path);
+
 #endif

@@ -12,6 +12,7 @@
 #include "files.h"
 #include "ghost.h"
 #include "ghosts.h"
+#include "kernel-peek.h"
 #include "kernel-table.h"
 #include "opt.h"
 #include "scan.h"
@@ -118,6 +119,7 @@ static void dump_free(struct dump *d)
 	cr_clean_fd(&d->dirfd);
 	files_free(d->files);
 	kernel_table_free(d->kernel);
+	kernel_peek_free(d->peek);
 }
 
 int main(int argc, char **argv)

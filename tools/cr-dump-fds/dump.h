@@ -104,6 +104,8 @@ struct dump {
 	struct files *files;
 	struct kernel_table *kernel;	/* NULL: descriptors are read from /proc */
 	bool kernel_used;
+	struct kernel_peek *peek;	/* see dump_peek() */
+	bool no_peek;
 	struct process **procs;		/* in the order of their Task records */
 	unsigned int n_procs;
 	struct file **all;		/* descriptions by id - 1 */
@@ -121,6 +123,9 @@ struct dump {
 	int dirfd;			/* of the image, -1 until it is needed */
 	void *state[MAX_KINDS];		/* see kind_state() */
 };
+
+/* For what only the kernel's memory tells; NULL: not to be had here. */
+struct kernel_peek *dump_peek(struct dump *d);
 
 /* A place for what a kind keeps during the dump, NULL at first. */
 void **kind_state(struct dump *d, const struct file_kind *kind);

@@ -11,6 +11,7 @@
 #include "clean.h"
 #include "dump.h"
 #include "external.h"
+#include "kernel-peek.h"
 #include "owner.h"
 #include "proc.h"
 
@@ -86,6 +87,15 @@ int file_refuse(struct dump *d, const struct file *f, const char *kind, const ch
 	snprintf(object, sizeof(object), "fd %d", f->fd);
 	snprintf(text, sizeof(text), "%s (%.256s): %s", kind, f->target, what);
 	return cr_stage_refuse(d->st, f->proc->pid, object, text, remedy, err);
+}
+
+struct kernel_peek *dump_peek(struct dump *d)
+{
+	if (!d->peek && !d->no_peek) {
+		d->peek = kernel_peek_open();
+		d->no_peek = !d->peek;
+	}
+	return d->peek;
 }
 
 void **kind_state(struct dump *d, const struct file_kind *kind)

@@ -11,6 +11,7 @@
 
 #include "clean.h"
 #include "holder.h"
+#include "pty-bytes.h"
 
 #define PTY_FIRST 136u	/* UNIX98_PTY_SLAVE_MAJOR */
 #define PTY_LAST 143u
@@ -132,11 +133,32 @@ static int unread(int fd)
 	return ioctl(fd, TIOCINQ, &n) < 0 ? 0 : n;
 }
 
+/* Where the kernel cannot be looked at, TIOCINQ counts what it counts. */
+static int put_unseen(struct dump *d, struct terminal *t, int master, Cr__Terminal *m,
+		      struct cr_err *err)
+{
+	cr_auto_fd int slave = t->slave ? file_get(t->slave, err) : -1;
+	char what[160];
+	int n;
+
+	if (t->slave && slave < 0)
+		return -1;
+	n = unread(master) + (t->slave ? unread(slave) : 0);
+	if (!n)
+		return cr_stage_put(d->st, CR_KIND_TERMINAL, m, err);
+	snprintf(what, sizeof(what), "%d bytes wait to be read from it", n);
+	return refuse(d, t, what, "try again when they are read, or with CAP_BPF and CAP_PERFMON",
+		      err);
+}
+
 static int put_pty(struct dump *d, struct terminal *t, int master, Cr__Terminal *m,
 		   struct cr_err *err)
 {
+	struct kernel_peek *k = dump_peek(d);
+	struct pty_bytes bytes = { 0 };
 	struct holder h;
 	char what[160];
+	int ret;
 
 	if (fill_master(master, m, err) < 0 || fill_exclusive(t, m, err) < 0)
 		return -1;
@@ -145,12 +167,15 @@ static int put_pty(struct dump *d, struct terminal *t, int master, Cr__Terminal 
 			 (int)h.pid, h.comm);
 		return refuse(d, t, what, "dump a tree that has both", err);
 	}
-	if (unread(master)) {
-		snprintf(what, sizeof(what), "%d bytes wait to be read from it: not supported",
-			 unread(master));
-		return refuse(d, t, what, "try again when they are read", err);
-	}
-	return cr_stage_put(d->st, CR_KIND_TERMINAL, m, err);
+	if (!k)
+		return put_unseen(d, t, master, m, err);
+	ret = pty_bytes_look(k, master, m, &bytes, what, sizeof(what), err);
+	if (ret == 0)
+		ret = cr_stage_put(d->st, CR_KIND_TERMINAL, m, err);
+	else if (ret > 0)
+		ret = refuse(d, t, what, "try again a little later", err);
+	pty_bytes_free(&bytes);
+	return ret;
 }
 
 int terminal_put(struct dump *d, struct terminal *t, struct cr_err *err)

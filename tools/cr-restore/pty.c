@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "pty-fill.h"
 
 /* How many numbers are passed over on the way to the one that is wanted. */
 #define SKIP_MAX 4096
@@ -90,6 +91,8 @@ int pty_set(int fd, const Cr__Terminal *m, struct cr_err *err)
 	int on = 1;
 
 	to_termios(m->termios, &tio);
+	if (!m->external && pty_fill(fd, m, err) < 0)
+		return -1;
 	if (ioctl(fd, TCSETS2, &tio) < 0)
 		return cr_err_sys(err, "unable to set the terminal's mode");
 	/* The size of the terminal we are on is what it is. */
@@ -98,6 +101,8 @@ int pty_set(int fd, const Cr__Terminal *m, struct cr_err *err)
 	if (ioctl(fd, TIOCSWINSZ, &ws) < 0)
 		return cr_err_sys(err, "TIOCSWINSZ");
 	if (set_slave(m, err) < 0)
+		return -1;
+	if (!m->external && pty_stop(fd, m, &tio, err) < 0)
 		return -1;
 	if (m->packet && ioctl(fd, TIOCPKT, &on) < 0)
 		return cr_err_sys(err, "TIOCPKT");
