@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "refuse.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,29 +28,67 @@ static int refuse(struct check *c, pid_t pid, const char *object, const char *ki
 	return cr_refuse(c->w, pid, object, kind, remedy, err);
 }
 
+/* Those of its children may differ from its own, after unshare(2) or setns(2). */
+static const struct ns {
+	const char *name;
+	const char *of_children;
+} namespaces[] = {
+	{ "mnt", NULL },
+	{ "pid", "pid_for_children" },
+	{ "net", NULL },
+	{ "ipc", NULL },
+	{ "uts", NULL },
+	{ "user", NULL },
+	{ "cgroup", NULL },
+	{ "time", "time_for_children" },
+};
+
+/* 0: the kernel does not know it, or nobody has been born there yet. */
+static int ns_of(const char *who, const char *name, ino_t *out, struct cr_err *err)
+{
+	char path[64];
+	struct stat its = { 0 };
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/%s", who, name);
+	if (stat(path, &its) < 0 && errno != ENOENT)
+		return cr_err_sys(err, "unable to stat %s", path);
+	*out = its.st_ino;
+	return 0;
+}
+
+static int check_namespace(struct check *c, const struct cr_process *p, const struct ns *ns,
+			   ino_t own, struct cr_err *err)
+{
+	char who[16], kind[96];
+	ino_t its, children;
+
+	snprintf(who, sizeof(who), "%d", (int)cr_process_eye(p));
+	if (ns_of(who, ns->name, &its, err) < 0)
+		return -1;
+	if (its != own) {
+		snprintf(kind, sizeof(kind), "in a %s namespace of its own: not supported",
+			 ns->name);
+		return refuse(c, p->pid, "", kind, "run the tools inside of that namespace", err);
+	}
+	if (!ns->of_children)
+		return 0;
+	if (ns_of(who, ns->of_children, &children, err) < 0)
+		return -1;
+	if (children == own)
+		return 0;
+	snprintf(kind, sizeof(kind), "its children get another %s namespace: not supported",
+		 ns->name);
+	return refuse(c, p->pid, "", kind, "", err);
+}
+
 static int check_namespaces(struct check *c, const struct cr_process *p, struct cr_err *err)
 {
-	static const char *const names[] = {
-		"mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time",
-	};
-	static ino_t own[sizeof(names) / sizeof(names[0])];
-	char path[64], kind[64];
-	struct stat its;
+	static ino_t own[sizeof(namespaces) / sizeof(namespaces[0])];
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
-		if (!own[i] && stat(path, &its) == 0)
-			own[i] = its.st_ino;
-		if (!own[i])
-			continue;	/* this kernel does not know it */
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)cr_process_eye(p), names[i]);
-		if (stat(path, &its) < 0)
-			return cr_err_sys(err, "unable to stat %s", path);
-		if (own[i] == its.st_ino)
-			continue;
-		snprintf(kind, sizeof(kind), "in a %s namespace of its own: not supported",
-			 names[i]);
-		if (refuse(c, p->pid, "", kind, "run the tools inside of that namespace", err) < 0)
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		if (!own[i] && ns_of("self", namespaces[i].name, &own[i], err) < 0)
+			return -1;
+		if (own[i] && check_namespace(c, p, &namespaces[i], own[i], err) < 0)
 			return -1;
 	}
 	return 0;
@@ -147,7 +186,9 @@ static int check_thread(struct check *c, struct cr_tracee *t, struct cr_err *err
 		return -1;
 	seccomp = cr_proc_field(status, "Seccomp");
 	if (seccomp && *seccomp == '1')
-		return refuse(c, t->pid, object, "seccomp strict mode: not supported", "", err);
+		return refuse(c, t->pid, object, "seccomp strict mode: not supported",
+			      "an agent inside could not leave again: its calls kill the thread",
+			      err);
 	return seccomp && *seccomp == '2' ? check_filters(c, t, object, err) : 0;
 }
 

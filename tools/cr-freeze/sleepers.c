@@ -243,6 +243,12 @@ static bool written_rest(const struct cr_tracee *t, long nr, const uint64_t a[6]
 	return false;
 }
 
+/* Its time is the moment of its end, and stays what it is. */
+static bool is_absolute(long nr, const uint64_t a[6])
+{
+	return nr == SYS_futex && (a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
+}
+
 bool sleepers_remaining(const struct sleepers *s, const struct cr_tracee *t, uint64_t frozen_ns,
 			long *nr, uint64_t *remaining_ns)
 {
@@ -257,6 +263,8 @@ bool sleepers_remaining(const struct sleepers *s, const struct cr_tracee *t, uin
 	if (!whole_time(t, *nr, a, &whole))
 		return false;
 	*remaining_ns = whole;	/* rather too long than too short */
+	if (is_absolute(*nr, a))
+		return true;
 	sl = s && s->count ? bsearch(&t->tid, s->list, s->count, sizeof(*s->list), by_tid) : NULL;
 	if (sl && frozen_ns > sl->since_ns)
 		*remaining_ns -= frozen_ns - sl->since_ns < whole ? frozen_ns - sl->since_ns :
