@@ -61,6 +61,7 @@ our @ALL = (
 	[ident => 'credentials of nobody', 'creds', args => ['nobody']],
 	[ident => 'credentials with some capabilities', 'creds', args => ['caps']],
 	[attrs => 'timers', 'timers'],
+	[attrs => 'clocks', 'clocks'],
 	[attrs => 'scheduling', 'scheduling'],
 	[attrs => 'prctl settings', 'special'],
 	[attrs => 'futexes with owners', 'futexes'],

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "attrs.h"
+#include "clocks.h"
 #include "cpu.h"
 #include "file.h"
 #include "finish.h"
@@ -176,6 +177,7 @@ int check_all(struct restore *r, struct cr_err *err)
 			return -1;
 	}
 	check_ids(r);
+	clocks_check(r);
 	if (r->refused)
 		return cr_err_set(err, CR_REFUSED, "%s: %u thing%s in the way; nothing was changed",
 				  r->opts.dir, r->refused, r->refused == 1 ? " is" : "s are");

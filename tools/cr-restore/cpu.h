@@ -5,6 +5,9 @@
 
 #include "restore.h"
 
+/* The words of --cpu-cap (NULL: it was not given); -1: one is unknown. */
+int cpu_parse_caps(const char *words, unsigned int *caps) CR_MUST;
+
 /* Refuses each feature that is missing by its name. */
 int cpu_check(struct restore *r, struct cr_err *err) CR_MUST;
 

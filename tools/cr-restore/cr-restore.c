@@ -20,6 +20,8 @@
 #include "attrs.h"
 #include "check.h"
 #include "clean.h"
+#include "clocks.h"
+#include "cpu.h"
 #include "fault.h"
 #include "file.h"
 #include "fill.h"
@@ -42,7 +44,7 @@
 #include "verify.h"
 #include "watcher.h"
 
-static const char *notify;
+static const char *notify, *cpu_cap;
 static struct restore r = { .opts = { .status_fd = -1 } };
 
 static const struct cr_opt options[] = {
@@ -59,6 +61,10 @@ static const struct cr_opt options[] = {
 	{ 0, "pidfile", CR_OPT_STR, "FILE", "write the root's pid to FILE", &r.opts.pidfile },
 	{ 'j', "shell-job", CR_OPT_BOOL, NULL, "put the tree into the caller's session",
 	  &r.opts.shell_job },
+	{ 0, "time-ns", CR_OPT_BOOL, NULL,
+	  "let the clocks go on from the dump, in a time namespace", &r.opts.time_ns },
+	{ 0, "cpu-cap", CR_OPT_STR, "CAP,...", "what the CPU must have: fpu, ins, cpu, all, none",
+	  &cpu_cap },
 	{ 0, "changed-files", CR_OPT_STR, "HOW", "accept: use files that have changed",
 	  &r.opts.changed_files },
 	{ 0, "root", CR_OPT_STR, "DIR", "DIR is the root directory that the files are in",
@@ -191,7 +197,8 @@ static int build(pid_t *root, struct cr_err *err)
 	/* Orphans of a failed restore come to us, and we can reap them. */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return cr_err_sys(err, "PR_SET_CHILD_SUBREAPER");
-	if (family_start(&r, err) < 0 || await(err) < 0 || family_end(&r, err) < 0)
+	if (clocks_enter(&r, err) < 0 || family_start(&r, err) < 0 ||
+	    clocks_leave(&r, err) < 0 || await(err) < 0 || family_end(&r, err) < 0)
 		return -1;
 	*root = (pid_t)slot_at(&r, 0)->pid;
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
@@ -300,6 +307,8 @@ int main(int argc, char **argv)
 		cr_opt_usage("--root: '%s' is no absolute path", r.opts.root);
 	if (notify && !(r.opts.notify = notify_parse(notify)))
 		cr_opt_usage("--notify: '%s' is no signal", notify);
+	if (cpu_parse_caps(cpu_cap, &r.opts.cpu_caps) < 0)
+		cr_opt_usage("--cpu-cap: '%s' is none of fpu, ins, cpu, all, none", cpu_cap);
 	if (r.opts.changed_files && strcmp(r.opts.changed_files, "accept") != 0)
 		cr_opt_usage("--changed-files: '%s' is not accept", r.opts.changed_files);
 	inherit_parse(&r);

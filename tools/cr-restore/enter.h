@@ -3,10 +3,12 @@
 #ifndef ENTER_H
 #define ENTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "../../pie/agent.h"
+#include "err.h"
 
 /* Leave C for good: run the agent on a stack of its own. */
 void enter_agent(void *entry, void *stack_top, struct cr_agent_ctl *ctl) __attribute__((noreturn));
@@ -16,5 +18,9 @@ uint64_t find_syscall_insn(const uint8_t *code, size_t size);
 
 /* The state components that are in use in a saved XSAVE area. */
 uint64_t xstate_features(const uint8_t *area, size_t size);
+
+/* Write it into @own, the area of a thread as this CPU has it, leaving out what
+ * that has no room for; false: it is too short to be one. */
+bool xstate_fit(const uint8_t *area, size_t size, uint8_t *own, size_t own_size) CR_MUST;
 
 #endif

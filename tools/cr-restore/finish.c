@@ -29,6 +29,7 @@
 #include "vdso.h"
 #include "vec.h"
 
+#define XSTATE_MAX 16384
 #define NUM_THREADS 20 /* proc_pid_stat(5) */
 #define LOOK_MS 200 /* how often to look whether somebody has died */
 
@@ -330,10 +331,19 @@ static int resume_call(const struct finish *f, const struct task_image *t, unsig
 
 static int set_xstate(struct cr_tracee *th, const ProtobufCBinaryData *x, struct cr_err *err)
 {
-	struct iovec iov = { x->data, x->len };
+	uint8_t area[XSTATE_MAX];
+	struct iovec iov = { x->data, x->len }, own = { area, sizeof(area) };
 
-	if (syscall(SYS_ptrace, (long)PTRACE_SETREGSET, (long)th->tid, (long)NT_X86_XSTATE, &iov) <
+	if (syscall(SYS_ptrace, (long)PTRACE_SETREGSET, (long)th->tid, (long)NT_X86_XSTATE, &iov) ==
 	    0)
+		return 0;
+	/* The area of another CPU has another size, or a component that this
+	 * one has not, which --cpu-cap has let pass. */
+	if (syscall(SYS_ptrace, (long)PTRACE_GETREGSET, (long)th->tid, (long)NT_X86_XSTATE, &own) <
+		    0 ||
+	    !xstate_fit(x->data, x->len, area, own.iov_len) ||
+	    syscall(SYS_ptrace, (long)PTRACE_SETREGSET, (long)th->tid, (long)NT_X86_XSTATE, &own) <
+		    0)
 		return cr_err_sys(err, "thread %d: unable to set its XSAVE state", (int)th->tid);
 	return 0;
 }

@@ -61,6 +61,43 @@ static const char *const instructions[] = {
 	"amx_tile",    "amx_int8",
 };
 
+/* What --cpu-cap asks for. */
+enum cap {
+	CAP_FPU = 1,	/* the state components that threads use */
+	CAP_INS = 2,	/* the instructions that programs may use */
+	CAP_CPU = 4,	/* all that the other CPU had */
+};
+
+static const struct {
+	const char *word;
+	unsigned int caps;
+} cap_words[] = {
+	{ "none", 0 },
+	{ "fpu", CAP_FPU },
+	{ "ins", CAP_INS },
+	{ "cpu", CAP_CPU },
+	{ "all", CAP_FPU | CAP_INS | CAP_CPU },
+};
+
+int cpu_parse_caps(const char *words, unsigned int *caps)
+{
+	const size_t n = sizeof(cap_words) / sizeof(cap_words[0]);
+
+	*caps = words ? 0 : CAP_FPU | CAP_INS;
+	while (words) {
+		size_t len = strcspn(words, ","), i = 0;
+
+		while (i < n && (strlen(cap_words[i].word) != len ||
+				 strncmp(words, cap_words[i].word, len) != 0))
+			i++;
+		if (i == n)
+			return -1;
+		*caps |= cap_words[i].caps;
+		words = words[len] ? words + len + 1 : NULL;
+	}
+	return 0;
+}
+
 static bool has(char *const *flags, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
@@ -69,26 +106,38 @@ static bool has(char *const *flags, size_t count, const char *name)
 	return false;
 }
 
+static void refuse_component(struct restore *r, unsigned int i, const char *why)
+{
+	if (i < sizeof(components) / sizeof(components[0]))
+		refuse(r, 0, "CPU", "it has no %s state, which the image%s", components[i], why);
+	else
+		refuse(r, 0, "CPU", "it has no state component %u, which the image%s", i, why);
+}
+
 static void check_state(struct restore *r, uint64_t own)
 {
-	uint64_t used = 0;
+	uint64_t used = 0, had = r->opts.cpu_caps & CAP_CPU ? r->img.header->xfeatures : 0;
 
-	for (unsigned int i = 0; i < r->img.n_tasks; i++)
+	for (unsigned int i = 0; r->opts.cpu_caps & CAP_FPU && i < r->img.n_tasks; i++)
 		for (unsigned int n = 0; n < r->img.tasks[i].n_threads; n++) {
 			const Cr__Thread *t = r->img.tasks[i].threads[n].thread;
 
 			used |= xstate_features(t->xstate.data, t->xstate.len);
 		}
 	for (unsigned int i = 0; i < 64; i++) {
-		if (!(used & ~own & 1ull << i))
-			continue;
-		if (i < sizeof(components) / sizeof(components[0]))
-			refuse(r, 0, "CPU", "it has no %s state, which the image uses",
-			       components[i]);
-		else
-			refuse(r, 0, "CPU", "it has no state component %u, which the image uses",
-			       i);
+		if (used & ~own & 1ull << i)
+			refuse_component(r, i, " uses");
+		else if (had & ~own & 1ull << i)
+			refuse_component(r, i, "'s had");
 	}
+}
+
+static bool is_instruction(const char *flag)
+{
+	for (size_t i = 0; i < sizeof(instructions) / sizeof(instructions[0]); i++)
+		if (strcmp(flag, instructions[i]) == 0)
+			return true;
+	return false;
 }
 
 int cpu_check(struct restore *r, struct cr_err *err)
@@ -96,15 +145,17 @@ int cpu_check(struct restore *r, struct cr_err *err)
 	const Cr__Header *h = r->img.header;
 	cr_auto_free char *text = NULL;
 	cr_auto_free char **flags = NULL;
+	unsigned int caps = r->opts.cpu_caps;
 	uint64_t xfeatures;
 	size_t count;
 
 	if (cr_cpu_features(&xfeatures, &text, &flags, &count, err) < 0)
 		return -1;
 	check_state(r, xfeatures);
-	for (size_t i = 0; i < sizeof(instructions) / sizeof(instructions[0]); i++)
-		if (has(h->cpu_flags, h->n_cpu_flags, instructions[i]) &&
-		    !has(flags, count, instructions[i]))
-			refuse(r, 0, "CPU", "it has no %s, which the image's had", instructions[i]);
+	for (size_t i = 0; i < h->n_cpu_flags; i++)
+		if ((caps & CAP_CPU || (caps & CAP_INS && is_instruction(h->cpu_flags[i]))) &&
+		    !has(flags, count, h->cpu_flags[i]))
+			refuse(r, 0, "CPU", "it has no %s, which the image's had",
+			       h->cpu_flags[i]);
 	return 0;
 }

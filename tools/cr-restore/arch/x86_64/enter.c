@@ -36,3 +36,33 @@ uint64_t xstate_features(const uint8_t *area, size_t size)
 		memcpy(&bv, area + XSTATE_BV, sizeof(bv));
 	return bv;
 }
+
+#define XSTATE_XCR0 464		/* ptrace(2): what the kernel has enabled */
+#define XSTATE_HEADER_END 576
+
+/* Where a component ends in the standard format: Intel SDM volume 1, 13.5. */
+static size_t component_end(unsigned int i)
+{
+	uint32_t size = 0xd, offset, c = i, d;
+
+	__asm__ volatile("cpuid" : "+a"(size), "=b"(offset), "+c"(c), "=d"(d));
+	return (size_t)offset + size;
+}
+
+bool xstate_fit(const uint8_t *area, size_t size, uint8_t *own, size_t own_size)
+{
+	uint64_t used = xstate_features(area, size), enabled;
+
+	if (size < XSTATE_HEADER_END || own_size < XSTATE_HEADER_END)
+		return false;
+	memcpy(&enabled, own + XSTATE_XCR0, sizeof(enabled));
+	used &= enabled;
+	for (unsigned int i = 2; i < 63; i++)
+		if (used & 1ull << i && component_end(i) > (size < own_size ? size : own_size))
+			used &= ~(1ull << i);
+	memset(own, 0, own_size);
+	memcpy(own, area, size < own_size ? size : own_size);
+	memcpy(own + XSTATE_XCR0, &enabled, sizeof(enabled));
+	memcpy(own + XSTATE_BV, &used, sizeof(used));
+	return true;
+}

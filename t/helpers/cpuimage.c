@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cpuimage [flag=NAME | state=N | size=N]... <IMAGE >IMAGE
+ *
+ * The manifest of an image as of another CPU: one with the flag NAME, with
+ * threads that use the state component N, or whose XSAVE area has N bytes.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "schemas.h"
+#include "stream.h"
+
+#define XSTATE_BV 512
+
+static struct cr_err err;
+
+static void fatal(const char *what)
+{
+	fprintf(stderr, "cpuimage: %s: %s\n", what, err.msg);
+	exit(111);
+}
+
+static void change_header(Cr__Header *h, const char *word)
+{
+	if (strncmp(word, "flag=", 5) != 0)
+		return;
+	h->cpu_flags = realloc(h->cpu_flags, (h->n_cpu_flags + 1) * sizeof(*h->cpu_flags));
+	h->cpu_flags[h->n_cpu_flags++] = strdup(word + 5);
+}
+
+static void change_thread(Cr__Thread *t, const char *word)
+{
+	if (strncmp(word, "state=", 6) == 0) {
+		unsigned long bit = strtoul(word + 6, NULL, 10);
+
+		t->xstate.data[XSTATE_BV + bit / 8] |= (uint8_t)(1u << bit % 8);
+	} else if (strncmp(word, "size=", 5) == 0) {
+		size_t size = strtoul(word + 5, NULL, 10);
+
+		t->xstate.data = realloc(t->xstate.data, size);
+		if (size > t->xstate.len)
+			memset(t->xstate.data + t->xstate.len, 0, size - t->xstate.len);
+		t->xstate.len = size;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct cr_reader *in;
+	struct cr_writer *out;
+	struct cr_record rec;
+	int more;
+
+	if (cr_reader_open(STDIN_FILENO, "stdin", &in, &err) < 0 ||
+	    cr_writer_open(STDOUT_FILENO, "stdout", &out, &err) < 0)
+		fatal("open");
+	while ((more = cr_reader_next(in, &rec, &err)) > 0 && rec.kind != CR_KIND_END) {
+		void *msg = NULL;
+
+		if (rec.kind == CR_KIND_HEADER || rec.kind == CR_KIND_THREAD) {
+			msg = cr_record_unpack(&rec, &err);
+			if (!msg)
+				fatal("unpack");
+		}
+		for (int i = 1; msg && i < argc; i++) {
+			if (rec.kind == CR_KIND_HEADER)
+				change_header(msg, argv[i]);
+			else
+				change_thread(msg, argv[i]);
+		}
+		if ((msg ? cr_writer_put(out, (enum cr_kind)rec.kind, msg, &err) :
+			   cr_writer_copy(out, &rec, &err)) < 0)
+			fatal("write");
+		cr_record_free_msg(msg);
+	}
+	if (more < 0 || cr_writer_end(out, &err) < 0)
+		fatal("stream");
+	cr_reader_free(in);
+	return 0;
+}
