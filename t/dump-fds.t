@@ -141,6 +141,33 @@ subtest 'a pipe that leads outside' => sub {
 	finish($pid, 5);
 };
 
+subtest 'a pipe with both ends inside that is open outside too' => sub {
+	pipe(my $r, my $w) or die;
+	my $pid = fork();
+	if (!$pid) {
+		POSIX::setsid();
+		POSIX::dup2(fileno($r), 0);
+		POSIX::dup2(fileno($w), 5);
+		open(STDOUT, '>', '/dev/null');
+		open(STDERR, '>', '/dev/null');
+		exec 'sleep', '100';
+	}
+	wait_for(5, sub { (readlink("/proc/$pid/exe") // '') =~ /sleep/ });
+	close $r;
+	my ($by, $res) = dump_of({ pid => $pid }, $dump);
+	like($res->{err}, qr/pid $pid: fd 0: pipe \(pipe:\[\d+\]\): it is open outside of the tree too, in pid $$ \(.*; close it there, or use --external/,
+		'it is named, with the process and the remedy');
+	is(() = $res->{err} =~ /outside/g, 1, 'once');
+	my ($key) = $res->{err} =~ /\((pipe:\[\d+\])\)/;
+	(undef, $res) = dump_of({ pid => $pid }, "$dump --external '$key'");
+	unlike($res->{err}, qr/outside/, 'not with --external');
+	close $w;
+	(undef, $res) = dump_of({ pid => $pid }, $dump);
+	unlike($res->{err}, qr/outside/, 'nor when it is closed here');
+	kill 'KILL', $pid;
+	finish($pid, 5);
+};
+
 subtest 'packets' => sub {
 	my $p = start(<<'E');
 r, w = os.pipe2(os.O_DIRECT)

@@ -12,6 +12,7 @@
 #include "files.h"
 #include "ghost.h"
 #include "ghosts.h"
+#include "holder.h"
 #include "kernel-peek.h"
 #include "kernel-table.h"
 #include "opt.h"
@@ -115,6 +116,7 @@ static void dump_free(struct dump *d)
 	map_clear(&d->tids);
 	map_clear(&d->shmems);
 	ghosts_free(d);
+	holders_free(d);
 	sem_free(d);
 	cr_clean_fd(&d->dirfd);
 	files_free(d->files);

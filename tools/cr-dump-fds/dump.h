@@ -116,6 +116,7 @@ struct dump {
 	struct owner *owners;		/* see owner.h */
 	struct session *sessions;
 	struct terminal *terminals;	/* see terminal.h */
+	struct holders *holders;	/* see holder.h */
 	struct ghosts *ghosts;		/* see ghosts.h */
 	struct sems *sems;		/* see sem.h */
 	struct map shmems;		/* inode to id of the stream's Shmem records */

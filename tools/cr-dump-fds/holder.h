@@ -13,4 +13,11 @@ struct holder {
 /* A file with that device and inode, or with @rdev when that is not 0. */
 bool holder_find(const struct dump *d, dev_t dev, ino_t ino, dev_t rdev, struct holder *out);
 
+/*
+ * The same for a pipe of pipe(2), for many of them: /proc is looked at once, when
+ * all of the tree is frozen.
+ */
+bool holder_of_pipe(struct dump *d, ino_t ino, struct holder *out);
+void holders_free(struct dump *d);
+
 #endif

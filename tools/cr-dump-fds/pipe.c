@@ -2,8 +2,10 @@
 /* Pipes: each end is a record of its own, the bytes come when all are seen. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "clean.h"
+#include "holder.h"
 #include "kinds.h"
 #include "map.h"
 #include "pipe-state.h"
@@ -76,16 +78,43 @@ static int dump(struct dump *d, struct file *f, struct cr_err *err)
 	return cr_stage_put(d->st, CR_KIND_PIPE, &m, err);
 }
 
+/*
+ * All the tree has of it would be carried, and a process outside keeps the old
+ * one: what it writes would no longer arrive.
+ */
+static int refuse_shared(struct dump *d, const struct file *f, const struct holder *h,
+			 struct cr_err *err)
+{
+	char what[128], remedy[128];
+
+	snprintf(what, sizeof(what), "it is open outside of the tree too, in pid %d (%s)",
+		 (int)h->pid, h->comm);
+	snprintf(remedy, sizeof(remedy), "close it there, or use --external '%.60s'", f->target);
+	return file_refuse(d, f, "pipe", what, remedy, err);
+}
+
+/* With one end closed everywhere and no bytes, two pipes are as good as one. */
+static bool matters(const struct pipe_state *p, int fd)
+{
+	int n = 0;
+
+	return p->reader && (p->writer || ioctl(fd, FIONREAD, &n) < 0 || n);
+}
+
 static int finish_pipe(struct dump *d, const struct pipe_state *p, struct cr_err *err)
 {
 	struct file *f = p->reader ? p->reader : p->writer;
 	cr_auto_fd int fd = file_get(f, err);
 	enum pipe_end end;
 	char what[128], remedy[128];
+	struct holder h;
 
 	if (fd < 0)
 		return -1;
 	end = pipe_state_end(p, fd);
+	if ((end == PIPE_INSIDE || end == PIPE_HANGUP) && matters(p, fd) &&
+	    holder_of_pipe(d, f->ino, &h))
+		return refuse_shared(d, f, &h, err);
 	if (end == PIPE_INSIDE || end == PIPE_HANGUP)
 		return pipe_state_put(d, p, fd, "pipe", err);
 	if (file_stat(f, err) < 0)
