@@ -71,6 +71,65 @@ f = os.open('/proc/%d/ns/uts' % p, os.O_RDONLY)
 os.kill(p, 9); os.waitpid(p, 0)
 E
 	qr/fd \d+: uts namespace \(uts:\[\d+\]\): not one that the tools are in.*; \S/);
+my $uring = <<'E';
+p = (ctypes.c_uint32 * 30)()
+def setup(flags):
+    p[2] = flags
+    return call(425, 8, p)
+def register(fd, op, arg, n): return call(427, fd, op, arg, n)
+def submit(fd, entry):
+    libc.mmap.restype = ctypes.c_void_p
+    ring = libc.mmap(None, 4096, 3, 1, fd, ctypes.c_long(0))
+    sqes = libc.mmap(None, 4096, 3, 1, fd, ctypes.c_long(0x10000000))
+    ctypes.memmove(sqes, entry, len(entry))
+    ctypes.c_uint32.from_address(ring + p[16]).value = 0	# array[0]
+    ctypes.c_uint32.from_address(ring + p[11]).value = 1	# tail
+    call(426, fd, 1, 0, 0, None, 0)
+E
+sub uring_refused {
+	my ($name, $code, $why) = @_;
+	refusals_of("io_uring: $name", "$uring$code", qr/fd \d+: io_uring \(.*\): $why.*; \S/,
+		'cr-dump-mem', 'cr-dump-fds');
+}
+uring_refused('a request under way', <<'E', 'requests are under way: not supported');
+f = setup(0)
+r, w = os.pipe()
+submit(f, struct.pack('<BBHiQQIIQ', 6, 0, 0, r, 0, 0, 0, 1, 99).ljust(64, b'\0'))	# POLL_ADD
+E
+uring_refused('a timeout', <<'E', 'requests are under way: not supported');
+f = setup(0)
+ts = ctypes.create_string_buffer(struct.pack('<qq', 100000, 0))
+submit(f, struct.pack('<BBHiQQIIQ', 11, 0, 0, -1, 0, ctypes.addressof(ts), 1, 0, 99).ljust(64, b'\0'))
+E
+uring_refused('SQPOLL', 'f = setup(2)', 'a kernel thread submits');
+uring_refused('IOPOLL', 'f = setup(1)', 'it polls');
+uring_refused('an eventfd', <<'E', 'an eventfd is registered');
+f = setup(0)
+register(f, 4, (ctypes.c_int * 1)(call(290, 0, 0)), 1)
+E
+uring_refused('a personality', 'f = setup(0); register(f, 9, None, 0)', 'a personality is registered');
+uring_refused('restrictions', <<'E', 'it is restricted');
+f = setup(64)
+register(f, 11, struct.pack('<HBBIII', 1, 0, 0, 0, 0, 0), 1)
+register(f, 12, None, 0)
+E
+uring_refused('a registered descriptor', <<'E', 'a ring descriptor is registered');
+f = setup(0)
+register(f, 20, ctypes.create_string_buffer(struct.pack('<IIQ', 0xffffffff, 0, f)), 1)
+E
+uring_refused('a registered file without a descriptor', <<'E', 'a registered file has no descriptor');
+f = setup(0)
+e = call(290, 0, 0)
+register(f, 2, (ctypes.c_int * 1)(e), 1)
+os.close(e)
+E
+refusals_of('io_uring: a mapping without a descriptor', "$uring\n" . <<'E',
+f = setup(0)
+libc.mmap(None, 4096, 3, 1, f, ctypes.c_long(0))
+os.close(f)
+E
+	qr/vma [0-9a-f]+: an io_uring of which the process has no descriptor.*; \S/,
+	'cr-dump-mem', 'cr-dump-fds');
 refusals_of('huge pages', "f = call(319, b'huge', 4)",
 	qr/fd \d+: huge page memory \(.*\): not supported; \S/);
 refusals_of('secret memory', 'f = call(447, 0)', qr/fd \d+: secret memory \(.*\): not supported; \S/);

@@ -43,6 +43,7 @@ our @ALL = (
 	[fds => 'pidfd', 'pidfd'],
 	[kern => 'memfds', 'memfd'],
 	[kern => 'message queues', 'mqueue'],
+	[kern => 'io_uring', 'uring'],
 	[kern => 'namespaces, /proc and /sys', 'namespace'],
 	[fds => 'owners of files', 'owner'],
 	[files => 'a reader', 'reader'],

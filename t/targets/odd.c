@@ -7,7 +7,6 @@
 #include <linux/aio_abi.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/io_uring.h>
 #include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
 #include <sys/auxv.h>
@@ -75,13 +74,6 @@ static void *aio(void)
 	aio_context_t ctx = 0;
 
 	return syscall(SYS_io_setup, 8, &ctx) < 0 ? MAP_FAILED : (void *)ctx;
-}
-
-static void *io_uring(void)
-{
-	struct io_uring_params p = { 0 };
-
-	return map(1, MAP_SHARED, (int)syscall(SYS_io_uring_setup, 4, &p));
 }
 
 static void *perf(void)
@@ -168,7 +160,6 @@ int main(void)
 	expect(registered(), "a range registered with a userfaultfd");
 	expect(secret(), "secret memory");
 	expect(aio(), "an AIO ring");
-	expect(io_uring(), "an io_uring");
 	expect(perf(), "a perf event ring");
 	expect(packets(), "the ring of a packet socket");
 	expect(huge(), "huge pages");

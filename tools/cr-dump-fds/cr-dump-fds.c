@@ -13,6 +13,7 @@
 #include "ghost.h"
 #include "ghosts.h"
 #include "holder.h"
+#include "io_uring.h"
 #include "kernel-peek.h"
 #include "kernel-table.h"
 #include "opt.h"
@@ -80,6 +81,8 @@ static int record(struct cr_stage *st, void *ctx, const struct cr_record *rec, c
 		return dump_task(ctx, msg, err);
 	case CR_KIND_SHMEM:
 		return note_shmem(ctx, msg, err);
+	case CR_KIND_RING_MAPPING:
+		return uring_note_mapping(ctx, msg, err);
 	case CR_KIND_GHOST:
 		return ghosts_note(ctx, msg, err);
 	default:
@@ -126,7 +129,7 @@ static void dump_free(struct dump *d)
 
 int main(int argc, char **argv)
 {
-	static const uint16_t wants[] = { CR_KIND_TASK, CR_KIND_SHMEM, CR_KIND_GHOST, 0 };
+	static const uint16_t wants[] = { CR_KIND_TASK, CR_KIND_SHMEM, CR_KIND_GHOST, CR_KIND_RING_MAPPING, 0 };
 	static const struct cr_stage_ops ops = {
 		.wants = wants,
 		.start = start,

@@ -10,6 +10,7 @@ extern const struct file_kind kind_eventfd;
 extern const struct file_kind kind_fifo;
 extern const struct file_kind kind_inotify;
 extern const struct file_kind kind_memfd;
+extern const struct file_kind kind_io_uring;
 extern const struct file_kind kind_mqueue;
 extern const struct file_kind kind_namespace;
 extern const struct file_kind kind_other;

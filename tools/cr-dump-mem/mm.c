@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/io_uring.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,28 @@ static int fill_file(struct work *w, const struct cr_map *m, Cr__Vma *v, struct 
 	}
 }
 
+/* The two regions of an io_uring; its other mappings have other offsets. */
+static bool is_ring(const struct cr_map *m, const char *name)
+{
+	return strcmp(name, "anon_inode:[io_uring]") == 0 && m->shared &&
+	       (m->pgoff == IORING_OFF_SQ_RING || m->pgoff == IORING_OFF_CQ_RING ||
+		m->pgoff == IORING_OFF_SQES);
+}
+
+/* What is in it is its descriptor's, which is cr-dump-fds's. */
+static int fill_ring(struct work *w, const struct cr_map *m, Cr__Vma *v, struct cr_err *err)
+{
+	Cr__RingMapping r = CR__RING_MAPPING__INIT;
+
+	v->kind = CR__VMA_KIND__RING;
+	v->pgoff = m->pgoff;
+	v->ino = m->ino;
+	r.pid = (uint32_t)w->t->pid;
+	r.address = m->start;
+	r.ino = m->ino;
+	return w->d->rehearsal ? 0 : cr_stage_put(w->d->st, CR_KIND_RING_MAPPING, &r, err);
+}
+
 /* 1: it is refused. */
 static int fill_vma(struct work *w, const struct cr_map *m, Cr__Vma *v, struct cr_err *err)
 {
@@ -106,6 +129,8 @@ static int fill_vma(struct work *w, const struct cr_map *m, Cr__Vma *v, struct c
 		v->name = (char *)name;
 	if (!cr_map_has_file(m) && classify_special(name, m, &v->kind))
 		return 0;
+	if (is_ring(m, name))
+		return fill_ring(w, m, v, err);
 	if (cr_map_has_file(m)) {
 		/* What it is says more than its flags do. */
 		ret = fill_file(w, m, v, err);

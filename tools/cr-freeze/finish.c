@@ -21,7 +21,7 @@ static void collect(struct cr_process *p)
 {
 	int status;
 
-	for (unsigned int k = p->n_threads; k-- > 0;) {
+	for (unsigned int k = p->n_threads + p->n_workers; k-- > 0;) {
 		pid_t got;
 
 		do

@@ -11,6 +11,7 @@ extern const struct file_ops external_ops;
 extern const struct file_ops fifo_ops;
 extern const struct file_ops inet_ops;
 extern const struct file_ops inotify_ops;
+extern const struct file_ops io_uring_ops;
 extern const struct file_ops memfd_ops;
 extern const struct file_ops mqueue_ops;
 extern const struct file_ops namespace_ops;

@@ -17,6 +17,8 @@
 #include "file.h"
 #include "fill.h"
 #include "filters.h"
+#include "io_uring.h"
+#include "mem-ring.h"
 #include "proc.h"
 #include "ref.h"
 #include "share.h"
@@ -409,8 +411,11 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 	for (size_t i = 0; i < n; i++)
 		m.fds[i] = -1;
 	clear_space(r, p, v);
+	if (mem_map_rings(r, t, p, v, err) < 0)
+		goto out;
 	place_vdso(r, t, p, v);
-	if (map_all(&m, err) < 0 || fill_pages(r, t, &m.x, m.v, m.a, err) < 0)
+	if (map_all(&m, err) < 0 || fill_pages(r, t, &m.x, m.v, m.a, err) < 0 ||
+	    uring_register_buffers(r, t, v, a, err) < 0)
 		goto out;
 	finish_all(&m, err);
 	guard_all(&m);

@@ -23,6 +23,7 @@ const char *label_name(unsigned int label)
 		[LABEL_NONE] = "an operation",
 		[LABEL_UNMAP] = "unmapping cr-restore",
 		[LABEL_MAP] = "mapping",
+		[LABEL_REGISTER] = "registering buffers",
 		[LABEL_FILL] = "reading pages from the image",
 		[LABEL_PROTECT] = "protecting",
 		[LABEL_ADVISE] = "madvise",
