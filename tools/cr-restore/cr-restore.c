@@ -38,6 +38,7 @@
 #include "opt.h"
 #include "owner.h"
 #include "paths.h"
+#include "pidns.h"
 #include "restore.h"
 #include "shmem.h"
 #include "tty.h"
@@ -53,6 +54,10 @@ static const struct cr_opt options[] = {
 	  &r.opts.detached },
 	{ 's', "leave-stopped", CR_OPT_BOOL, NULL, "leave the tree stopped (SIGSTOP)",
 	  &r.opts.leave_stopped },
+	{ 0, "restore-sibling", CR_OPT_BOOL, NULL, "make the root a child of our parent",
+	  &r.opts.sibling },
+	{ 0, "new-pid-ns", CR_OPT_BOOL, NULL, "restore a copy in a pid namespace of its own",
+	  &r.opts.new_pid_ns },
 	{ 0, "exec-cmd", CR_OPT_BOOL, NULL, "become CMD, the parent of the tree, once it runs",
 	  &r.opts.exec_cmd },
 	{ 0, "status-fd", CR_OPT_FD, "FD", "write a zero byte to FD once the tree runs",
@@ -197,8 +202,8 @@ static int build(pid_t *root, struct cr_err *err)
 	/* Orphans of a failed restore come to us, and we can reap them. */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return cr_err_sys(err, "PR_SET_CHILD_SUBREAPER");
-	if (clocks_enter(&r, err) < 0 || family_start(&r, err) < 0 ||
-	    clocks_leave(&r, err) < 0 || await(err) < 0 || family_end(&r, err) < 0)
+	if (clocks_enter(&r, err) < 0 || family_start(&r, err) < 0 || clocks_leave(&r, err) < 0 ||
+	    await(err) < 0 || family_end(&r, err) < 0)
 		return -1;
 	*root = (pid_t)slot_at(&r, 0)->pid;
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
@@ -225,16 +230,22 @@ static void forward(int sig)
 	kill(restored_root, sig);
 }
 
-/* Be the root's parent: pass signals on, return its exit status. */
-static int attend(pid_t root)
+static void forward_to(pid_t root)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
 	struct sigaction sa = { .sa_handler = forward, .sa_flags = SA_RESTART };
-	int status;
 
 	restored_root = root;
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaction(signals[i], &sa, NULL);
+}
+
+/* Be the root's parent: pass signals on, return its exit status. */
+static int attend(pid_t root)
+{
+	int status;
+
+	forward_to(root);
 	while (waitpid(root, &status, 0) < 0)
 		if (errno != EINTR)
 			return CR_SYSTEM;
@@ -281,8 +292,49 @@ static int become_command(char **argv)
 	return cr_err_report(&err);
 }
 
+/* What the image was is of no interest any more. */
+static int restore_and_free(pid_t *root, struct cr_err *err)
+{
+	if (restore(root, err) < 0)
+		return -1;
+	image_free(&r.img);
+	return 0;
+}
+
+/* In a namespace of its own: from inside there is no way back. */
+static int restore_copy(struct cr_err *err)
+{
+	struct pidns ns;
+	pid_t root = -1;
+	bool inside = false;
+	int status = 0;
+
+	if (pidns_enter(&ns, &inside, err) < 0 && !inside)
+		return cr_err_report(err);
+	if (inside) {
+		if (err->class || restore_and_free(&root, err) < 0 ||
+		    pidns_tell(&ns, root, err) < 0)
+			_exit(cr_err_report(err));
+		pidns_init(&ns, root, r.opts.detached);
+	}
+	if (pidns_await(&ns, &root, &status) < 0)
+		return status;
+	if (write_pidfile(root, err) < 0)
+		return cr_err_report(err);
+	tell_status();
+	if (r.opts.detached)
+		return 0;
+	forward_to(root);
+	return pidns_status(&ns);
+}
+
 static void check_options(int first, int argc)
 {
+	if (r.opts.new_pid_ns && (r.opts.exec_cmd || r.opts.sibling || r.opts.shell_job))
+		cr_opt_usage("--new-pid-ns goes with none of --exec-cmd, --restore-sibling, "
+			     "--shell-job");
+	if (r.opts.sibling && r.opts.exec_cmd)
+		cr_opt_usage("--restore-sibling and --exec-cmd exclude each other");
 	if (r.opts.exec_cmd && first == argc)
 		cr_opt_usage("--exec-cmd: the command is missing (see -h)");
 	if (!r.opts.exec_cmd && first < argc)
@@ -297,7 +349,7 @@ int main(int argc, char **argv)
 {
 	struct cr_err err = { 0 };
 	pid_t root = -1;
-	int ret, first;
+	int first;
 
 	first = cr_opt_parse(&spec, argc, argv);
 	check_options(first, argc);
@@ -312,16 +364,12 @@ int main(int argc, char **argv)
 	if (r.opts.changed_files && strcmp(r.opts.changed_files, "accept") != 0)
 		cr_opt_usage("--changed-files: '%s' is not accept", r.opts.changed_files);
 	inherit_parse(&r);
-	if (restore(&root, &err) < 0) {
-		ret = cr_err_report(&err);
-	} else if (write_pidfile(root, &err) < 0) {
-		ret = cr_err_report(&err);
-	} else {
-		tell_status();
-		image_free(&r.img);
-		ret = r.opts.exec_cmd ? become_command(argv + first) :
-		      r.opts.detached ? 0 :
-					attend(root);
-	}
-	return ret;
+	if (r.opts.new_pid_ns)
+		return restore_copy(&err);
+	if (restore_and_free(&root, &err) < 0 || write_pidfile(root, &err) < 0)
+		return cr_err_report(&err);
+	tell_status();
+	if (r.opts.exec_cmd)
+		return become_command(argv + first);
+	return r.opts.detached || r.opts.sibling ? 0 : attend(root);
 }

@@ -100,6 +100,10 @@ int family_check(struct restore *r, struct cr_err *err)
 		       (unsigned int)kin[0].sid);
 	if (cr_family_plan(kin, r->img.n_tasks, &r->family, err) < 0)
 		return -1;
+	if (r->opts.sibling && r->family.births[0].maker != CR_OUTSIDE)
+		refuse(r, kin[0].pid, "",
+		       "the leader of its session is gone, so another process has to make it: "
+		       "--restore-sibling is not possible");
 	return collect_ids(r, err);
 }
 
@@ -164,12 +168,13 @@ static int leave_tables(bool files, bool fs, struct cr_err *err)
 static int spawn(struct restore *r, int index, struct cr_err *err)
 {
 	const struct cr_birth *b = &r->family.births[index];
+	bool clone_parent = b->clone_parent || (index == 0 && r->opts.sibling);
 	pid_t pid = b->pid;
 	struct clone_args args = {
-		.flags = CLONE_CLEAR_SIGHAND | (b->clone_parent ? CLONE_PARENT : 0) |
+		.flags = CLONE_CLEAR_SIGHAND | (clone_parent ? CLONE_PARENT : 0) |
 			 (b->share_files ? CLONE_FILES : 0) | (b->share_fs ? CLONE_FS : 0),
 		/* With CLONE_PARENT it is the maker's. */
-		.exit_signal = b->clone_parent ? 0 : (uint64_t)b->exit_signal,
+		.exit_signal = clone_parent ? 0 : (uint64_t)b->exit_signal,
 		.set_tid = (uint64_t)(uintptr_t)&pid,
 		.set_tid_size = 1,
 	};

@@ -16,11 +16,15 @@
 static int reg_check(struct restore *r, const void *msg, struct cr_err *err)
 {
 	const Cr__Reg *m = msg;
+	bool grows;
 
 	if (m->ref && inherit_find(r, m->ref->path) >= 0)
 		return 0;
-	return ref_check(r, 0, m->ref,
-			 m->open_flags & O_APPEND ? CR_FILEREF_GROWN : CR_FILEREF_EXACT, err);
+	/* What it writes at the end has grown since; with --new-pid-ns another copy
+	 * may have written already. */
+	grows = m->open_flags & O_APPEND ||
+		(r->opts.new_pid_ns && (m->open_flags & O_ACCMODE) != O_RDONLY);
+	return ref_check(r, 0, m->ref, grows ? CR_FILEREF_GROWN : CR_FILEREF_EXACT, err);
 }
 
 static int reg_open(struct restore *r, const void *msg, struct cr_err *err)

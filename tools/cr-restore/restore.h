@@ -71,6 +71,8 @@ struct options {
 	bool shell_job;
 	bool leave_stopped;
 	bool exec_cmd;
+	bool sibling;
+	bool new_pid_ns;
 	bool time_ns;
 	unsigned int cpu_caps; /* see cpu.h */
 	int status_fd;
