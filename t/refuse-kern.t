@@ -130,6 +130,22 @@ os.close(f)
 E
 	qr/vma [0-9a-f]+: an io_uring of which the process has no descriptor.*; \S/,
 	'cr-dump-mem', 'cr-dump-fds');
+my $aio = <<'E';
+ctx = ctypes.c_uint64(0)
+call(206, 8, ctypes.byref(ctx))
+E
+refusals_of('AIO: a request under way', $aio . <<'E',
+r, w = os.pipe()
+io = ctypes.create_string_buffer(struct.pack('<QIiHhIQQqQII', 0, 0, 0, 5, 0, r, 1, 0, 0, 0, 0, 0))
+call(209, ctx, ctypes.c_long(1), (ctypes.c_void_p * 1)(ctypes.addressof(io)))	# poll
+E
+	qr/vma [0-9a-f]+: an AIO context: requests are under way.*; \S/, 'cr-dump-mem', 'cr-dump-fds');
+refusals_of('AIO: another process\'s', $aio . <<'E',
+p = os.fork()
+if p == 0: time.sleep(1e6)
+atexit.register(lambda: (os.kill(p, 9), os.waitpid(p, 0)))
+E
+	qr/vma [0-9a-f]+: an AIO context: it is another process's.*; \S/, 'cr-dump-mem', 'cr-dump-fds');
 refusals_of('huge pages', "f = call(319, b'huge', 4)",
 	qr/fd \d+: huge page memory \(.*\): not supported; \S/);
 refusals_of('secret memory', 'f = call(447, 0)', qr/fd \d+: secret memory \(.*\): not supported; \S/);

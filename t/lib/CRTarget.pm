@@ -44,6 +44,7 @@ our @ALL = (
 	[kern => 'memfds', 'memfd'],
 	[kern => 'message queues', 'mqueue'],
 	[kern => 'io_uring', 'uring'],
+	[kern => 'AIO', 'aio'],
 	[kern => 'namespaces, /proc and /sys', 'namespace'],
 	[fds => 'owners of files', 'owner'],
 	[files => 'a reader', 'reader'],

@@ -4,7 +4,6 @@
  * line for each: its address, and what is expected to be said of it.  What the
  * kernel does not give is left out.
  */
-#include <linux/aio_abi.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/perf_event.h>
@@ -67,13 +66,6 @@ static void *secret(void)
 	if (fd < 0 || ftruncate(fd, PAGE) < 0)
 		return MAP_FAILED;
 	return map(1, MAP_SHARED, fd);
-}
-
-static void *aio(void)
-{
-	aio_context_t ctx = 0;
-
-	return syscall(SYS_io_setup, 8, &ctx) < 0 ? MAP_FAILED : (void *)ctx;
 }
 
 static void *perf(void)
@@ -159,7 +151,6 @@ int main(void)
 	expect(sealed(), "a sealed mapping");
 	expect(registered(), "a range registered with a userfaultfd");
 	expect(secret(), "secret memory");
-	expect(aio(), "an AIO ring");
 	expect(perf(), "a perf event ring");
 	expect(packets(), "the ring of a packet socket");
 	expect(huge(), "huge pages");

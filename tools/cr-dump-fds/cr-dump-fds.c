@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aio.h"
 #include "clean.h"
 #include "dump.h"
 #include "fault.h"
@@ -64,6 +65,11 @@ static int note_shmem(struct dump *d, const Cr__Shmem *s, struct cr_err *err)
 	return map_put(&d->shmems, s->ino, (void *)(uintptr_t)s->id, err);
 }
 
+static int note_ring(struct dump *d, const Cr__RingMapping *m, struct cr_err *err)
+{
+	return m->aio ? aio_dump(d, m, err) : uring_note_mapping(d, m, err);
+}
+
 static int dump_task(struct dump *d, const Cr__Task *task, struct cr_err *err)
 {
 	if (process_dump(d, task, err) < 0)
@@ -82,7 +88,7 @@ static int record(struct cr_stage *st, void *ctx, const struct cr_record *rec, c
 	case CR_KIND_SHMEM:
 		return note_shmem(ctx, msg, err);
 	case CR_KIND_RING_MAPPING:
-		return uring_note_mapping(ctx, msg, err);
+		return note_ring(ctx, msg, err);
 	case CR_KIND_GHOST:
 		return ghosts_note(ctx, msg, err);
 	default:

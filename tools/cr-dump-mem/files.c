@@ -60,7 +60,6 @@ static const struct {
 	{ 0x5345434d, NULL, "secret memory (memfd_secret)", "unmap it" },
 	{ 0x958458f6, NULL, "huge pages of hugetlbfs", "use transparent huge pages instead" },
 	{ 0x444d4142, NULL, "a DMA buffer", "close it before the dump" },
-	{ 0, "/[aio]", "an AIO ring", "destroy the context before the dump (io_destroy)" },
 	{ 0, "anon_inode:[io_uring]", "an io_uring", "close it before the dump" },
 	{ 0, "anon_inode:[perf_event]", "a perf event ring", "close it before the dump" },
 	{ 0, "socket:", "the ring of a packet socket", "close it before the dump" },

@@ -93,6 +93,11 @@ static int fill_file(struct work *w, const struct cr_map *m, Cr__Vma *v, struct 
 }
 
 /* The two regions of an io_uring; its other mappings have other offsets. */
+static bool is_aio(const struct cr_map *m, const char *name)
+{
+	return m->shared && strncmp(name, "/[aio]", 6) == 0;
+}
+
 static bool is_ring(const struct cr_map *m, const char *name)
 {
 	return strcmp(name, "anon_inode:[io_uring]") == 0 && m->shared &&
@@ -100,14 +105,17 @@ static bool is_ring(const struct cr_map *m, const char *name)
 		m->pgoff == IORING_OFF_SQES);
 }
 
-/* What is in it is its descriptor's, which is cr-dump-fds's. */
-static int fill_ring(struct work *w, const struct cr_map *m, Cr__Vma *v, struct cr_err *err)
+/* What is in it, cr-dump-fds says. */
+static int fill_ring(struct work *w, const struct cr_map *m, bool aio, Cr__Vma *v,
+		     struct cr_err *err)
 {
 	Cr__RingMapping r = CR__RING_MAPPING__INIT;
 
 	v->kind = CR__VMA_KIND__RING;
 	v->pgoff = m->pgoff;
-	v->ino = m->ino;
+	v->ino = aio ? 0 : m->ino;
+	r.aio = aio;
+	r.length = m->end - m->start;
 	r.pid = (uint32_t)w->t->pid;
 	r.address = m->start;
 	r.ino = m->ino;
@@ -129,8 +137,8 @@ static int fill_vma(struct work *w, const struct cr_map *m, Cr__Vma *v, struct c
 		v->name = (char *)name;
 	if (!cr_map_has_file(m) && classify_special(name, m, &v->kind))
 		return 0;
-	if (is_ring(m, name))
-		return fill_ring(w, m, v, err);
+	if (is_ring(m, name) || is_aio(m, name))
+		return fill_ring(w, m, is_aio(m, name), v, err);
 	if (cr_map_has_file(m)) {
 		/* What it is says more than its flags do. */
 		ret = fill_file(w, m, v, err);

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "aio.h"
 #include "clean.h"
 #include "io_uring.h"
 #include "vec.h"
@@ -84,13 +85,17 @@ static int each_gap(struct vec *v, const struct task_image *t, const struct agen
 	return 0;
 }
 
-static int map_ring(struct restore *r, const struct task_image *t, struct vec *v,
+static int map_ring(struct restore *r, const struct task_image *t, struct vec *v, struct arena *a,
 		    const Cr__Vma *vma, struct cr_err *err)
 {
 	int64_t len = (int64_t)(vma->end - vma->start);
 	struct cr_op *op;
 	int fd;
 
+	if (!vma->ino) {
+		give_back(v, vma->start, vma->end);
+		return aio_make(r, t, vma, v, a, err);
+	}
 	if (uring_of_mapping(r, t, vma, &fd, err) < 0)
 		return cr_err_wrap(err, "vma %" PRIx64, vma->start);
 	give_back(v, vma->start, vma->end);
@@ -102,7 +107,7 @@ static int map_ring(struct restore *r, const struct task_image *t, struct vec *v
 }
 
 int mem_map_rings(struct restore *r, const struct task_image *t, const struct agent_place *p,
-		  struct vec *v, struct cr_err *err)
+		  struct vec *v, struct arena *a, struct cr_err *err)
 {
 	bool any = false;
 
@@ -114,7 +119,7 @@ int mem_map_rings(struct restore *r, const struct task_image *t, const struct ag
 		if (!any && each_gap(v, t, p, false, reserve, err) < 0)
 			return -1;
 		any = true;
-		if (map_ring(r, t, v, vma, err) < 0)
+		if (map_ring(r, t, v, a, vma, err) < 0)
 			return -1;
 	}
 	return any ? each_gap(v, t, p, true, give_back, err) : 0;

@@ -411,7 +411,7 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 	for (size_t i = 0; i < n; i++)
 		m.fds[i] = -1;
 	clear_space(r, p, v);
-	if (mem_map_rings(r, t, p, v, err) < 0)
+	if (mem_map_rings(r, t, p, v, a, err) < 0)
 		goto out;
 	place_vdso(r, t, p, v);
 	if (map_all(&m, err) < 0 || fill_pages(r, t, &m.x, m.v, m.a, err) < 0 ||
