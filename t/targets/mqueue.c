@@ -74,7 +74,7 @@ int main(void)
 	wr = open_queue(named, O_WRONLY | O_NONBLOCK);
 	t_must(mq_send(wr, "first", 6, 1));
 	t_must(mq_send(wr, "second", 7, 9));
-	strcat(named, "b");
+	snprintf(named, sizeof(named), "/cr-t-%db", (int)getpid());
 	both = open_queue(named, O_RDWR | O_NONBLOCK);
 	lost = open_queue(gone, O_RDWR | O_NONBLOCK);
 	lost2 = open_queue(gone, O_WRONLY);

@@ -3,6 +3,8 @@
 #ifndef DISPATCH_H
 #define DISPATCH_H
 
+#include <sys/types.h>
+
 #include "err.h"
 #include "schemas.h"
 

@@ -3,6 +3,8 @@
 #ifndef PROPERTIES_H
 #define PROPERTIES_H
 
+#include <sys/types.h>
+
 #include "err.h"
 #include "schemas.h"
 

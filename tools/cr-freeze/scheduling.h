@@ -6,6 +6,8 @@
 #ifndef SCHEDULING_H
 #define SCHEDULING_H
 
+#include <sys/types.h>
+
 #include "err.h"
 #include "schemas.h"
 
