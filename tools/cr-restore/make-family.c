@@ -17,6 +17,7 @@
 #include "clean.h"
 #include "fault.h"
 #include "spare.h"
+#include "tty.h"
 
 #define LOOK_NS 200000000
 
@@ -212,6 +213,9 @@ static int be_born(struct member *m, struct cr_err *err)
 
 	if (b->setsid && (spawn_kids(m->r, &next, true, err) < 0 || setsid() < 0))
 		return err->class ? -1 : cr_err_sys(err, "pid %d: setsid", (int)b->pid);
+	if (b->setsid && b->kind == CR_BIRTH_TASK &&
+	    ttys_lead(m->r, &m->r->img.tasks[m->index], err) < 0)
+		return -1;
 	if (b->lead && setpgid(0, 0) < 0)
 		return cr_err_sys(err, "pid %d: setpgid", (int)b->pid);
 	if (spawn_kids(m->r, &next, false, err) < 0 ||

@@ -226,6 +226,44 @@ int ttys_make(struct restore *r, struct cr_err *err)
 	return 0;
 }
 
+static int open_pty(const struct restore *r, const Cr__ControllingTerminal *c, char *path,
+		    size_t size)
+{
+	snprintf(path, size, "/dev/pts/%u", terminal_of(r, c->terminal)->pty - 1);
+	return open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+}
+
+int ttys_lead(struct restore *r, const struct task_image *t, struct cr_err *err)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_CONTROLLING_TERMINAL];
+
+	for (unsigned int i = 0; i < l->count; i++) {
+		const Cr__ControllingTerminal *c = l->items[i];
+		cr_auto_fd int fd = -1;
+		char path[32];
+
+		if (c->outside || c->sid != t->task->pid)
+			continue;
+		fd = open_pty(r, c, path, sizeof(path));
+		if (fd < 0 || ioctl(fd, TIOCSCTTY, 0) < 0)
+			return cr_err_sys(err, "unable to make %s its controlling terminal", path);
+	}
+	return 0;
+}
+
+/* Born with its session's terminal, which it had not: setsid(1) came later. */
+static int leave_terminal(const struct task_image *t, struct cr_err *err)
+{
+	cr_auto_fd int fd = -1;
+
+	if (t->task->tty_nr || t->task->outer_session || t->task->sid == t->task->pid)
+		return 0;
+	fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0 && ioctl(fd, TIOCNOTTY) < 0)
+		return cr_err_sys(err, "unable to leave the terminal of its session");
+	return 0;
+}
+
 int ttys_control(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
 	const struct msg_list *l = &r->img.kinds[CR_KIND_CONTROLLING_TERMINAL];
@@ -236,16 +274,13 @@ int ttys_control(struct restore *r, const struct task_image *t, struct cr_err *e
 		char path[32];
 		pid_t group = (pid_t)c->foreground;
 
-		if (c->outside || c->sid != t->task->pid)
+		if (c->outside || c->sid != t->task->pid || !group)
 			continue;
-		snprintf(path, sizeof(path), "/dev/pts/%u", terminal_of(r, c->terminal)->pty - 1);
-		fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
-		if (fd < 0 || ioctl(fd, TIOCSCTTY, 0) < 0)
-			return cr_err_sys(err, "unable to make %s its controlling terminal", path);
-		if (group && ioctl(fd, TIOCSPGRP, &group) < 0)
+		fd = open_pty(r, c, path, sizeof(path));
+		if (fd < 0 || ioctl(fd, TIOCSPGRP, &group) < 0)
 			return cr_err_sys(err, "%s: foreground process group %d", path, (int)group);
 	}
-	return 0;
+	return leave_terminal(t, err);
 }
 
 void ttys_foreground(struct restore *r)

@@ -13,7 +13,11 @@
 int ttys_check(struct restore *r, struct cr_err *err) CR_MUST;
 int ttys_make(struct restore *r, struct cr_err *err) CR_MUST;
 
-/* In a task's process, in its session: take the controlling terminal. */
+/* In the process of a session's leader, before it has children there, which
+ * inherit it: take the controlling terminal. */
+int ttys_lead(struct restore *r, const struct task_image *t, struct cr_err *err) CR_MUST;
+
+/* In a task's process, when all are there: the terminal's foreground. */
 int ttys_control(struct restore *r, const struct task_image *t, struct cr_err *err) CR_MUST;
 
 /* At the end: who is in the foreground of the terminal we are on. */
