@@ -45,6 +45,27 @@ $filter =~ s/\b67\b/180/;
 $pid = reader($filter);
 refused('a filter with a supervisor', $pid, qr/has a seccomp filter with a supervisor/);
 
+# An ELF of 32 bits: a write() of a line, then pause() for ever.
+SKIP: {
+	my $dir = tmpdir();
+	my $code = pack('C*', 0xb8, 4, 0, 0, 0, 0xbb, 1, 0, 0, 0, 0xb9, 0x54, 0x80, 4, 8,
+		0xba, 3, 0, 0, 0, 0xcd, 0x80, 0xb8, 29, 0, 0, 0, 0xcd, 0x80, 0xeb, 0xf7);
+	my $at = 0x08048000;
+	my $elf = pack('C4 C12 v2 V5 v6', 0x7f, 0x45, 0x4c, 0x46, 1, 1, 1, (0) x 9,
+		2, 3, 1, $at + 0x58, 0x34, 0, 0, 0x34, 0x20, 1, 0, 0, 0) .
+		pack('V8', 1, 0, $at, $at, 0x58 + length $code, 0x58 + length $code, 5, 0x1000) .
+		"up\n\0" . $code;
+	CRTest::spew("$dir/program", $elf);
+	chmod 0755, "$dir/program";
+	$pid = background(["$dir/program"], session => 1, out => "$dir/log",
+		err => "$dir/err");
+	wait_for(10, sub { -s "$dir/log" || !alive($pid) });
+	skip 'this kernel runs no 32-bit programs', 1 unless -s "$dir/log";
+	refused('a 32-bit program', $pid, qr/thread $pid: runs 32-bit code: not supported/);
+	kill 'KILL', $pid;
+	finish($pid, 10);
+}
+
 # A Landlock domain is of a thread, and of users with and without rights.
 SKIP: {
 	skip 'no Landlock', 1 unless syscall(444, 0, 0, 1) > 0;

@@ -14,10 +14,10 @@
 #include <sys/resource.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "attrs.h"
+#include "attend.h"
 #include "check.h"
 #include "clean.h"
 #include "clocks.h"
@@ -223,35 +223,6 @@ static int write_pidfile(pid_t root, struct cr_err *err)
 	return 0;
 }
 
-static pid_t restored_root;
-
-static void forward(int sig)
-{
-	kill(restored_root, sig);
-}
-
-static void forward_to(pid_t root)
-{
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
-	struct sigaction sa = { .sa_handler = forward, .sa_flags = SA_RESTART };
-
-	restored_root = root;
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaction(signals[i], &sa, NULL);
-}
-
-/* Be the root's parent: pass signals on, return its exit status. */
-static int attend(pid_t root)
-{
-	int status;
-
-	forward_to(root);
-	while (waitpid(root, &status, 0) < 0)
-		if (errno != EINTR)
-			return CR_SYSTEM;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 static int restore(pid_t *root, struct cr_err *err)
 {
 	pid_t watcher = -1;
@@ -324,7 +295,7 @@ static int restore_copy(struct cr_err *err)
 	tell_status();
 	if (r.opts.detached)
 		return 0;
-	forward_to(root);
+	attend_forward(root);
 	return pidns_status(&ns);
 }
 
@@ -371,5 +342,5 @@ int main(int argc, char **argv)
 	tell_status();
 	if (r.opts.exec_cmd)
 		return become_command(argv + first);
-	return r.opts.detached || r.opts.sibling ? 0 : attend(root);
+	return r.opts.detached || r.opts.sibling ? 0 : attend(&r, root);
 }
