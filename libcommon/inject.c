@@ -183,34 +183,54 @@ static void drop_segment(struct cr_agent *a, bool clean)
  * The segment: attached here, owned by the task's user, and already marked for
  * removal, so that it goes with its last attachment.
  */
-static int make_segment(struct cr_agent *a, struct cr_err *err)
+static int make_spare(uid_t euid, struct cr_err *err)
 {
+	int id = shmget(IPC_PRIVATE, AGENT_LENGTH, IPC_CREAT | 0700);
 	struct shmid_ds ds;
-	int id;
+	uint8_t *local;
 
-	if (take_spare(a, a->euid))
-		return 0;
-	id = shmget(IPC_PRIVATE, AGENT_LENGTH, IPC_CREAT | 0700);
 	if (id < 0)
 		return cr_err_sys(err, "shmget");
-	a->segment = id;
-	a->local = shmat(id, NULL, 0);
-	if (a->local == (void *)-1) {
+	local = shmat(id, NULL, 0);
+	if (local == (void *)-1) {
 		int saved = errno;
 
-		a->local = NULL;
 		shmctl(id, IPC_RMID, NULL);
 		errno = saved;
 		return cr_err_sys(err, "shmat");
 	}
-	if (shmctl(id, IPC_STAT, &ds) == 0 && ds.shm_perm.uid != a->euid) {
-		ds.shm_perm.uid = a->euid;
+	spare.local = local;
+	spare.id = id;
+	spare.euid = euid;
+	if (shmctl(id, IPC_STAT, &ds) == 0 && ds.shm_perm.uid != euid) {
+		ds.shm_perm.uid = euid;
 		shmctl(id, IPC_SET, &ds);
 	}
 	if (shmctl(id, IPC_RMID, NULL) < 0)
 		return cr_err_sys(err, "shmctl");
-	memcpy(a->local + AGENT_CODE, cr_agent_blob, cr_agent_blob_size);
+	memcpy(local + AGENT_CODE, cr_agent_blob, cr_agent_blob_size);
 	return 0;
+}
+
+static int make_segment(struct cr_agent *a, struct cr_err *err)
+{
+	if (take_spare(a, a->euid))
+		return 0;
+	return make_spare(a->euid, err) < 0 || !take_spare(a, a->euid) ? -1 : 0;
+}
+
+void cr_agent_prepare(pid_t pid)
+{
+	cr_auto_free char *status = NULL;
+	struct cr_err ignored;
+	const char *ids;
+	uid_t euid;
+
+	if (spare.local || cr_proc_read(pid, "status", &status, NULL, &ignored) < 0)
+		return;
+	ids = cr_proc_field(status, "Uid");
+	if (ids && sscanf(ids, "%*u %u", &euid) == 1 && make_spare(euid, &ignored) == 0)
+		memset(spare.local + AGENT_CTL, 0, AGENT_LENGTH - AGENT_CTL);
 }
 
 /* Registers first: with them the way out stands, whatever comes. */

@@ -40,6 +40,9 @@
 
 struct cr_agent;
 
+/* Before the freeze: do what can be done already for an agent in @pid. */
+void cr_agent_prepare(pid_t pid);
+
 int cr_agent_inject(struct cr_process *p, struct cr_err *err) CR_MUST;
 
 /* Where it is in the task: mapping and the place of a vector's data. */

@@ -14,6 +14,7 @@
 #include "clean.h"
 #include "fault.h"
 #include "finish.h"
+#include "inject.h"
 #include "msg.h"
 #include "opt.h"
 #include "records.h"
@@ -208,6 +209,7 @@ static int run(struct server **srv, struct cr_writer **w, enum finish how, struc
 	    cr_writer_flush(*w, err) < 0)
 		return -1;
 	cr_fault("header");
+	cr_agent_prepare(opts.pid);
 	if (cr_stage_is_pipe(STDOUT_FILENO) &&
 	    server_wait_ready(*srv, STDOUT_FILENO, READY_MS, err) < 0)
 		return -1;
