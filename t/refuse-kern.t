@@ -146,6 +146,25 @@ if p == 0: time.sleep(1e6)
 atexit.register(lambda: (os.kill(p, 9), os.waitpid(p, 0)))
 E
 	qr/vma [0-9a-f]+: an AIO context: it is another process's.*; \S/, 'cr-dump-mem', 'cr-dump-fds');
+my $segment = <<'E';
+libc.shmat.restype = ctypes.c_void_p
+s = call(29, 0, 8192, 0o1600)
+p = libc.shmat(s, None, 0)
+call(31, s, 0, None)	# shmctl IPC_RMID
+E
+refusals_of('a System V segment that others have too', $segment . <<'E',
+if os.fork() == 0:
+    if os.fork() == 0:
+        open('outer', 'w').close()
+        while not os.path.exists('end'): time.sleep(0.005)
+    os._exit(0)
+os.wait()
+while not os.path.exists('outer'): time.sleep(0.005)
+E
+	qr/vma [0-9a-f]+: a System V segment that is attached outside of the tree too; \S/,
+	'cr-dump-mem');
+refusals_of('a part of a System V segment', "${segment}call(10, ctypes.c_void_p(p), 4096, 1)",
+	qr/vma [0-9a-f]+: a part of a System V segment; \S/, 'cr-dump-mem');
 refusals_of('huge pages', "f = call(319, b'huge', 4)",
 	qr/fd \d+: huge page memory \(.*\): not supported; \S/);
 refusals_of('secret memory', 'f = call(447, 0)', qr/fd \d+: secret memory \(.*\): not supported; \S/);

@@ -33,4 +33,25 @@ subtest 'message queues' => sub {
 	refused($t, 'a queue of another shape',
 		qr{/$name: the message queue takes 4 messages of 100 bytes, it took 5 of 100});
 };
+subtest 'System V segments' => sub {
+	my $t = CRTarget->start('sysv');
+	return unless $t->ready;
+	my $key = 0x63720000 + $t->{pid};
+	my ($shmget, $shmat, $shmctl, $shmdt) = (29, 30, 31, 67);
+
+	$t->checkpoint or return;
+	$t->gone;
+	my $id = syscall($shmget, $key, 0, 0);
+	ok($id >= 0, 'the segment is still there');
+	my $at = syscall($shmat, $id, 0, 0);
+	refused($t, 'a segment in use', qr/System V segment $id: somebody has attached it/);
+	syscall($shmdt, $at);
+	syscall($shmctl, $id, 0, 0);
+	my $other = syscall($shmget, $key, 4096, 01600);
+	refused($t, 'a segment with its key', qr/System V segment $id: segment $other has its key/);
+	syscall($shmctl, $other, 0, 0);
+	$t->restore_detached or return;
+	$t->verify('segments are made again');
+	is(syscall($shmget, $key, 0, 0), $id, 'with the same id');
+};
 done_testing;

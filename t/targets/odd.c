@@ -100,6 +100,8 @@ static void *sysv(void)
 	void *p = id < 0 ? MAP_FAILED : shmat(id, NULL, 0);
 
 	if (id >= 0)
+		shmctl(id, SHM_LOCK, NULL);
+	if (id >= 0)
 		shmctl(id, IPC_RMID, NULL);
 	return p;
 }
@@ -154,7 +156,7 @@ int main(void)
 	expect(perf(), "a perf event ring");
 	expect(packets(), "the ring of a packet socket");
 	expect(huge(), "huge pages");
-	expect(sysv(), "System V shared memory");
+	expect(sysv(), "a locked System V segment");
 	expect(device(), "the device /dev/mem");
 	expect(large_ghost(), "deleted file");
 	expect(other_link(), "no path leads to its file");

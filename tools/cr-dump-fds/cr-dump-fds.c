@@ -60,7 +60,7 @@ static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
 
 static int note_shmem(struct dump *d, const Cr__Shmem *s, struct cr_err *err)
 {
-	if (map_get(&d->shmems, s->ino))
+	if (s->sysv || map_get(&d->shmems, s->ino))
 		return 0;
 	return map_put(&d->shmems, s->ino, (void *)(uintptr_t)s->id, err);
 }

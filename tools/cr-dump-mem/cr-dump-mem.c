@@ -11,6 +11,7 @@
 #include "files.h"
 #include "ghost.h"
 #include "opt.h"
+#include "sysv.h"
 #include "warm.h"
 
 #define HOLD_MS 30000	/* the freeze waits for warm_up() that long */
@@ -123,7 +124,7 @@ static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 	do
 		ret = idle(st, ctx, err);
 	while (ret > 0);
-	return ret < 0 ? -1 : pages_finish(ctx, err);
+	return ret < 0 || sysv_finish(ctx, err) < 0 ? -1 : pages_finish(ctx, err);
 }
 
 static void release(struct dump *d)

@@ -30,6 +30,7 @@ struct dump {
 	char pages_name[CR_IMAGE_NAME_MAX];
 	struct pool *pool;	/* NULL without dir */
 	struct files *files;
+	struct sysv *sysv;	/* see sysv.h */
 	struct target *targets;
 	size_t n_targets;
 	size_t next_target;	/* those before it are done */

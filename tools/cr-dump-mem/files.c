@@ -17,6 +17,7 @@
 #include "ghost.h"
 #include "proc.h"
 #include "shmem.h"
+#include "sysv.h"
 
 /* Names as smaps prints them tell files with several links apart. */
 struct entry {
@@ -195,16 +196,38 @@ static int look_regular(struct dump *d, int fd, const char *path, const struct s
 		       "it has another link or is behind a mount: give it its name back", err);
 }
 
-/* @fd has no access to the bytes yet: open it again. */
+/* @fd has no access to the bytes yet. */
+static int open_readable(int fd, const char *path, struct cr_err *err)
+{
+	char link[40];
+	int readable;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	readable = open(link, O_RDONLY | O_CLOEXEC);
+	return readable < 0 ? cr_err_sys(err, "unable to open %s", path) : readable;
+}
+
+static int look_sysv(struct dump *d, int fd, const char *path, const struct stat *sb,
+		     struct mapped *m, struct cr_err *err)
+{
+	cr_auto_fd int readable = open_readable(fd, path, err);
+	int ret = readable < 0 ? -1 : sysv_look(d, readable, sb, m, err);
+
+	if (ret <= 0)
+		return ret;
+	m->nature = MAPPED_REFUSED;
+	m->remedy = "detach it (shmdt)";
+	return 0;
+}
+
 static int look_shmem(struct dump *d, int fd, const char *path, const struct stat *sb,
 		      struct mapped *m, struct cr_err *err)
 {
 	cr_auto_fd int readable = -1;
-	char link[40];
 	bool new;
 
 	if (strncmp(path, "/SYSV", 5) == 0)
-		return refused(m, "System V shared memory", NULL, "detach it (shmdt)", err);
+		return look_sysv(d, fd, path, sb, m, err);
 	if (strncmp(path, "/memfd:", 7) != 0 && strncmp(path, "/dev/zero", 9) != 0)
 		return refused(m, "memory of the kernel", path, "unmap it", err);
 	m->nature = MAPPED_SHMEM;
@@ -212,10 +235,9 @@ static int look_shmem(struct dump *d, int fd, const char *path, const struct sta
 		return -1;
 	if (!new)
 		return 0;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	readable = open(link, O_RDONLY | O_CLOEXEC);
+	readable = open_readable(fd, path, err);
 	if (readable < 0)
-		return cr_err_sys(err, "unable to open %s", path);
+		return -1;
 	return shmem_dump(d, readable, path, sb, m->shmem, err);
 }
 

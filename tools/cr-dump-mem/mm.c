@@ -19,6 +19,7 @@
 #include "inject.h"
 #include "pagemap.h"
 #include "proc.h"
+#include "sysv.h"
 
 /* What is built for one process. */
 struct work {
@@ -65,6 +66,7 @@ static int file_index(struct work *w, struct mapped *f, uint32_t *index, struct 
 static int fill_file(struct work *w, const struct cr_map *m, Cr__Vma *v, struct cr_err *err)
 {
 	struct mapped *f;
+	const char *odd;
 
 	if (files_of_map(w->d, w->t->eye, &w->maps, m, &f, err) < 0)
 		return cr_err_wrap(err, "vma %" PRIx64, m->start);
@@ -76,6 +78,12 @@ static int fill_file(struct work *w, const struct cr_map *m, Cr__Vma *v, struct 
 		v->kind = CR__VMA_KIND__ANON;
 		return 0;
 	case MAPPED_SHMEM:
+		odd = sysv_note(w->d, f, m, w->t->pid);
+		if (odd)
+			return refuse_vma(w->d, w->t->pid, m->start, odd, "detach it (shmdt)",
+					  err) < 0 ?
+				       -1 :
+				       1;
 		v->pgoff = m->pgoff;
 		v->kind = m->shared ? CR__VMA_KIND__SHMEM : CR__VMA_KIND__FILE_PRIVATE;
 		v->shmem = f->shmem;

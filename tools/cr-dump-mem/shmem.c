@@ -75,14 +75,10 @@ static int put(struct dump *d, int fd, const char *path, const struct stat *sb, 
 	return cr_stage_put(d->st, CR_KIND_SHMEM, &m, err);
 }
 
-int shmem_dump(struct dump *d, int fd, const char *path, const struct stat *sb, uint32_t id,
-	       struct cr_err *err)
+static int add_pages(struct dump *d, int fd, uint64_t size, uint32_t id, struct cr_err *err)
 {
-	struct batch *b;
+	struct batch *b = batch_new(0, 0, err);
 
-	if (put(d, fd, path, sb, id, err) < 0)
-		return -1;
-	b = batch_new(0, 0, err);
 	if (!b)
 		return -1;
 	b->shmem = id;
@@ -91,9 +87,24 @@ int shmem_dump(struct dump *d, int fd, const char *path, const struct stat *sb, 
 		batch_free(b);
 		return cr_err_sys(err, "unable to keep a descriptor of shared memory");
 	}
-	if (add_spans(b, fd, (uint64_t)sb->st_size, err) < 0) {
+	if (add_spans(b, fd, size, err) < 0) {
 		batch_free(b);
 		return -1;
 	}
 	return pages_add(d, b, err);
+}
+
+int shmem_put(struct dump *d, int fd, const Cr__Shmem *s, struct cr_err *err)
+{
+	if (cr_stage_put(d->st, CR_KIND_SHMEM, s, err) < 0)
+		return -1;
+	return add_pages(d, fd, s->size, s->id, err);
+}
+
+int shmem_dump(struct dump *d, int fd, const char *path, const struct stat *sb, uint32_t id,
+	       struct cr_err *err)
+{
+	if (put(d, fd, path, sb, id, err) < 0)
+		return -1;
+	return add_pages(d, fd, (uint64_t)sb->st_size, id, err);
 }

@@ -15,4 +15,7 @@ int shmem_device(dev_t *out, struct cr_err *err) CR_MUST;
 int shmem_dump(struct dump *d, int fd, const char *path, const struct stat *sb, uint32_t id,
 	       struct cr_err *err) CR_MUST;
 
+/* Give the stream @s and the pool its pages, which are read through @fd. */
+int shmem_put(struct dump *d, int fd, const Cr__Shmem *s, struct cr_err *err) CR_MUST;
+
 #endif

@@ -41,6 +41,7 @@
 #include "pidns.h"
 #include "restore.h"
 #include "shmem.h"
+#include "sysv.h"
 #include "tty.h"
 #include "verify.h"
 #include "watcher.h"
@@ -185,7 +186,7 @@ static int await(struct cr_err *err)
 	int ret = verify_start(&r, &v, err);
 
 	if (ret == 0 && (files_open_of_tree(&r, err) < 0 || finish_wait(&r, err) < 0 ||
-			 owners_restore(&r, err) < 0 || shmems_seal(&r, err) < 0 ||
+			 owners_restore(&r, err) < 0 || shmems_finish(&r, err) < 0 ||
 			 inotify_restore(&r, err) < 0))
 		ret = -1;
 	if (verify_end(v, ret < 0 ? &second : err) < 0)
@@ -238,6 +239,7 @@ static int restore(pid_t *root, struct cr_err *err)
 		if (ret < 0) {
 			kill_created(&r);
 			mqueues_undo();
+			sysv_undo();
 		}
 	}
 	/* What the tree shares is the tree's: an end of a pipe above all. */

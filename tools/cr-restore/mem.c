@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #include "proc.h"
 #include "ref.h"
 #include "share.h"
+#include "sysv.h"
 #include "vma.h"
 
 #define TASK_END 0x7ffffffff000ull /* of 4-level page tables */
@@ -274,6 +276,30 @@ static bool has_pages(const struct extent_list *x, size_t *at, const Cr__Vma *vm
 	return *at < x->count && x->list[*at].address < vma->end;
 }
 
+/* A System V segment, which only shmat(2) maps.  False: it is none. */
+static bool attach(struct mapper *m, const Cr__Vma *vma)
+{
+	const Cr__Shmem *s = sysv_of(m->r, vma);
+	int64_t start = (int64_t)vma->start;
+	int flags = vma->prot & PROT_EXEC ? SHM_EXEC : 0;
+	uint32_t prot = PROT_READ | (flags ? PROT_EXEC : 0);
+	struct cr_op *op;
+
+	if (!s)
+		return false;
+	if (vma->vma_flags & CR_VMA_MAYWRITE || vma->prot & PROT_WRITE)
+		prot |= PROT_WRITE;
+	else
+		flags |= SHM_RDONLY;
+	op = vec_sys(m->v, LABEL_MAP, SYS_shmat, s->shmid, start, flags);
+	op->expect = CR_EXPECT_EQUAL;
+	op->want = start;
+	if (vma->prot != prot)
+		vec_sys(m->v, LABEL_PROTECT, SYS_mprotect, start, (int64_t)(vma->end - vma->start),
+			vma->prot);
+	return true;
+}
+
 static int map_all(struct mapper *m, struct cr_err *err)
 {
 	size_t at = 0;
@@ -285,6 +311,8 @@ static int map_all(struct mapper *m, struct cr_err *err)
 		struct cr_op *op;
 		int fd, flags;
 
+		if (attach(m, vma))
+			continue;
 		if (source(m, vma, &fd, &flags, err) < 0)
 			return cr_err_wrap(err, "vma %" PRIx64, vma->start);
 		if (!flags)

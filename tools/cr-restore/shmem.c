@@ -12,6 +12,7 @@
 #include "clean.h"
 #include "crc32c.h"
 #include "file.h"
+#include "sysv.h"
 
 #define PAGE 4096ull
 
@@ -25,6 +26,8 @@ int shmems_check(struct restore *r, struct cr_err *err)
 		if (s->size > INT64_MAX || (!s->memfd && s->size == 0))
 			return cr_err_set(err, CR_BAD_INPUT, "shared object %u: malformed size",
 					  s->id);
+		if (s->sysv && sysv_check(r, s, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -131,7 +134,7 @@ static int set_attributes(const Cr__Shmem *s, int fd, struct cr_err *err)
 	return 0;
 }
 
-int shmems_seal(struct restore *r, struct cr_err *err)
+int shmems_finish(struct restore *r, struct cr_err *err)
 {
 	const struct msg_list *l = &r->img.kinds[CR_KIND_SHMEM];
 
@@ -139,7 +142,10 @@ int shmems_seal(struct restore *r, struct cr_err *err)
 		const Cr__Shmem *s = l->items[i];
 		const struct object_fd *o = object_find(r->shmems, r->n_shmems, s->id);
 
-		if (s->memfd && late_seals(s) && o && fcntl(o->fd[1], F_ADD_SEALS, late_seals(s)) < 0)
+		if (s->sysv && sysv_finish(s, err) < 0)
+			return -1;
+		if (s->memfd && late_seals(s) && o &&
+		    fcntl(o->fd[1], F_ADD_SEALS, late_seals(s)) < 0)
 			return cr_err_sys(err, "shared object %u: F_ADD_SEALS", s->id);
 	}
 	return 0;
@@ -148,7 +154,9 @@ int shmems_seal(struct restore *r, struct cr_err *err)
 static int make(struct restore *r, const Cr__Shmem *s, struct object_fd *o, struct cr_err *err)
 {
 	char path[40];
-	int fd = s->memfd ? make_memfd(s, err) : make_anonymous(s, err);
+	int fd = s->sysv  ? sysv_make(s, err) :
+		 s->memfd ? make_memfd(s, err) :
+			    make_anonymous(s, err);
 
 	if (fd < 0)
 		return -1;

@@ -11,7 +11,8 @@
 
 int shmems_check(struct restore *r, struct cr_err *err) CR_MUST;
 int shmems_make(struct restore *r, struct cr_err *err) CR_MUST;
-/* Seals that no mapping of the tasks could be made under: when all are made. */
-int shmems_seal(struct restore *r, struct cr_err *err) CR_MUST;
+/* When all mappings are made: seals that they could not be made under, and the
+ * removal of segments. */
+int shmems_finish(struct restore *r, struct cr_err *err) CR_MUST;
 
 #endif
