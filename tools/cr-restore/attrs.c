@@ -243,6 +243,7 @@ int attrs_thread(struct restore *r, const struct task_image *t, unsigned int n,
 {
 	const Cr__Thread *th = t->threads[n].thread;
 	const Cr__ThreadInside *in = t->threads[n].inside;
+	bool leaves;
 
 	if (in->clear_child_tid)
 		vec_sys(v, LABEL_ROBUST, SYS_set_tid_address, (int64_t)in->clear_child_tid)->expect =
@@ -265,7 +266,8 @@ int attrs_thread(struct restore *r, const struct task_image *t, unsigned int n,
 	if (n == 0 && t->inside->dumpable <= 1)
 		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_DUMPABLE, t->inside->dumpable);
 	/* Going away, which is no death of a parent, we would send it. */
-	if (!pdeath_is_late(t, n) && (t->parent || !r->opts.detached))
+	leaves = !t->parent && r->opts.detached && !r->opts.sibling && !r->opts.new_pid_ns;
+	if (!pdeath_is_late(t, n) && !leaves)
 		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_PDEATHSIG, in->parent_death_signal);
 	else
 		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_PDEATHSIG, 0);

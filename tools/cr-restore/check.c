@@ -18,6 +18,7 @@
 #include "file.h"
 #include "finish.h"
 #include "ghost.h"
+#include "lock.h"
 #include "make-family.h"
 #include "mem.h"
 #include "msg.h"
@@ -177,6 +178,7 @@ int check_all(struct restore *r, struct cr_err *err)
 		if (check_task(r, &r->img.tasks[i], err) < 0)
 			return -1;
 	}
+	locks_check(r);
 	check_ids(r);
 	clocks_check(r);
 	if (r->refused)

@@ -4,8 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "clean.h"
+#include "inherit.h"
 
 static void to_flock(const Cr__FileLock *m, struct flock *fl)
 {
@@ -30,6 +34,56 @@ static int take(const Cr__FileLock *m, int fd)
 	default:
 		return 0;
 	}
+}
+
+/* Has somebody else a lock in the way?  Nobody of the tree is there yet. */
+static bool is_held(const Cr__FileLock *m, int fd, pid_t *by)
+{
+	struct flock fl = { 0 };
+
+	*by = 0;
+	if (m->kind == CR__LOCK_KIND__LEASE)
+		return false;
+	/* As an open one shares it, our own ends with the descriptor. */
+	if (m->kind == CR__LOCK_KIND__FLOCK)
+		return take(m, fd) < 0 && errno == EWOULDBLOCK;
+	to_flock(m, &fl);
+	if (fcntl(fd, F_OFD_GETLK, &fl) < 0 || fl.l_type == F_UNLCK)
+		return false;
+	*by = fl.l_pid;
+	return true;
+}
+
+static void check_one(struct restore *r, const Cr__FileLock *m)
+{
+	const struct file_image *f = image_file(&r->img, m->file);
+	const Cr__Reg *reg = f && f->kind == CR_KIND_REG ? f->msg : NULL;
+	uint32_t pid = f && f->first_user ? r->img.tasks[f->first_user - 1].task->pid : 0;
+	cr_auto_fd int fd = -1;
+	struct stat sb;
+	pid_t by;
+
+	/* What was handed to us may be locked by us. */
+	if (!reg || !reg->ref || reg->ref->ghost || inherit_find(r, reg->ref->path) >= 0 ||
+	    stat(reg->ref->path, &sb) < 0 || !S_ISREG(sb.st_mode))
+		return;
+	fd = open(reg->ref->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || !is_held(m, fd, &by))
+		return;
+	if (by > 0)
+		refuse(r, m->pid ? m->pid : pid, reg->ref->path, "its lock is held by pid %d",
+		       (int)by);
+	else
+		refuse(r, m->pid ? m->pid : pid, reg->ref->path,
+		       "its lock is held by another process");
+}
+
+void locks_check(struct restore *r)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_FILE_LOCK];
+
+	for (unsigned int i = 0; i < l->count; i++)
+		check_one(r, l->items[i]);
 }
 
 int locks_of_file(struct restore *r, uint32_t file, int fd, struct cr_err *err)

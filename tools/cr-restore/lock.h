@@ -10,6 +10,8 @@
 #include "restore.h"
 #include "vec.h"
 
+/* Refuse what others have locked. */
+void locks_check(struct restore *r);
 int locks_of_file(struct restore *r, uint32_t file, int fd, struct cr_err *err) CR_MUST;
 int locks_of_process(struct restore *r, const struct task_image *t, struct vec *v, struct arena *a,
 		     struct cr_err *err) CR_MUST;
