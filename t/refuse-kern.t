@@ -165,6 +165,22 @@ E
 	'cr-dump-mem');
 refusals_of('a part of a System V segment', "${segment}call(10, ctypes.c_void_p(p), 4096, 1)",
 	qr/vma [0-9a-f]+: a part of a System V segment; \S/, 'cr-dump-mem');
+sub fanotify_refused {
+	my ($name, $code, $why) = @_;
+	refusals_of("fanotify: $name", $code, qr/fd \d+: fanotify \(.*\): $why.*; \S/);
+}
+fanotify_refused('events', <<'E', 'events wait to be read');
+f = call(300, 2, 0)
+call(301, f, 1, ctypes.c_uint64(0x08000002), -100, b'.')
+open('written', 'w').write('x')
+E
+fanotify_refused('access', 'f = call(300, 4, 0)', 'it decides about access');
+fanotify_refused('a file without a path', <<'E', 'no path leads to inode \d+ that it marks');
+f = call(300, 2, 0)
+g = open('gone', 'w')
+call(301, f, 1, ctypes.c_uint64(0x20), -100, b'gone')
+os.unlink('gone')
+E
 refusals_of('huge pages', "f = call(319, b'huge', 4)",
 	qr/fd \d+: huge page memory \(.*\): not supported; \S/);
 refusals_of('secret memory', 'f = call(447, 0)', qr/fd \d+: secret memory \(.*\): not supported; \S/);

@@ -46,6 +46,7 @@ our @ALL = (
 	[kern => 'message queues', 'mqueue'],
 	[kern => 'io_uring', 'uring'],
 	[kern => 'AIO', 'aio'],
+	[kern => 'fanotify', 'fanotify'],
 	[kern => 'System V segments', 'sysv'],
 	[kern => 'namespaces, /proc and /sys', 'namespace'],
 	[fds => 'owners of files', 'owner'],

@@ -7,6 +7,7 @@
 
 extern const struct file_kind kind_epoll;
 extern const struct file_kind kind_eventfd;
+extern const struct file_kind kind_fanotify;
 extern const struct file_kind kind_fifo;
 extern const struct file_kind kind_inotify;
 extern const struct file_kind kind_memfd;

@@ -22,6 +22,7 @@
 #include "clean.h"
 #include "clocks.h"
 #include "cpu.h"
+#include "fanotify.h"
 #include "fault.h"
 #include "file.h"
 #include "fill.h"
@@ -187,7 +188,7 @@ static int await(struct cr_err *err)
 
 	if (ret == 0 && (files_open_of_tree(&r, err) < 0 || finish_wait(&r, err) < 0 ||
 			 owners_restore(&r, err) < 0 || shmems_finish(&r, err) < 0 ||
-			 inotify_restore(&r, err) < 0))
+			 inotify_restore(&r, err) < 0 || fanotify_restore(&r, err) < 0))
 		ret = -1;
 	if (verify_end(v, ret < 0 ? &second : err) < 0)
 		return -1;

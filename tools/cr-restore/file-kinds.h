@@ -8,6 +8,7 @@
 extern const struct file_ops epoll_ops;
 extern const struct file_ops eventfd_ops;
 extern const struct file_ops external_ops;
+extern const struct file_ops fanotify_ops;
 extern const struct file_ops fifo_ops;
 extern const struct file_ops inet_ops;
 extern const struct file_ops inotify_ops;
