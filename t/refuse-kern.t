@@ -181,6 +181,25 @@ g = open('gone', 'w')
 call(301, f, 1, ctypes.c_uint64(0x20), -100, b'gone')
 os.unlink('gone')
 E
+refusals_of('a pidfd of a thread', <<'E',
+tid = []
+t = threading.Thread(target=lambda: (tid.append(threading.get_native_id()), time.sleep(1e6)), daemon=True)
+t.start()
+while not tid: time.sleep(0.005)
+f = call(434, tid[0], 0o200)
+E
+	qr/fd \d+: pidfd \(.*\): of thread \d+ \(PIDFD_THREAD\): not supported; \S/);
+refusals_of('a BPF map', <<'E',
+f = call(321, 0, struct.pack('<IIII', 2, 4, 8, 1).ljust(64, b'\0'), 64)
+E
+	qr/fd \d+: BPF map \(.*\): not supported; \S/);
+refusals_of('a tun device', <<'E',
+f = os.open('/dev/net/tun', os.O_RDWR)
+fcntl.ioctl(f, 0x400454ca, struct.pack('<16sH22x', b'', 0x1001))	# TUNSETIFF
+E
+	qr{fd \d+: character device 10:200 \(/dev/net/tun\): not supported; \S});
+refusals_of('the log of the kernel', "f = os.open('/dev/kmsg', os.O_RDONLY)",
+	qr{fd \d+: character device 1:11 \(/dev/kmsg\): not supported; \S});
 refusals_of('huge pages', "f = call(319, b'huge', 4)",
 	qr/fd \d+: huge page memory \(.*\): not supported; \S/);
 refusals_of('secret memory', 'f = call(447, 0)', qr/fd \d+: secret memory \(.*\): not supported; \S/);

@@ -39,6 +39,11 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 		snprintf(what, sizeof(what), "process %d is outside of the tree", m.pid);
 		return file_refuse(d, f, "pidfd", what, "close it", err);
 	}
+	/* The threads of a restored process are made last. */
+	if (m.thread && owner != m.pid && m.pid > 0) {
+		snprintf(what, sizeof(what), "of thread %d (PIDFD_THREAD): not supported", m.pid);
+		return file_refuse(d, f, "pidfd", what, "close it", err);
+	}
 	return cr_stage_put(d->st, CR_KIND_PID_FD, &m, err);
 }
 
