@@ -166,7 +166,8 @@ static size_t fill_actions(const struct ask_process_data *d, Cr__SigAction *list
 }
 
 int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data *d,
-		   const struct timers *t, const struct news *news, struct cr_err *err)
+		   const struct timers *t, const struct news *news, const struct policies *policies,
+		   struct cr_err *err)
 {
 	Cr__Inside m = CR__INSIDE__INIT;
 	Cr__SigAction actions[SIGNALS], *action_ptrs[SIGNALS];
@@ -196,6 +197,8 @@ int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data
 	m.untold_stopped = news->stopped;
 	m.n_untold_continued = news->n_continued;
 	m.untold_continued = news->continued;
+	m.n_policies = policies->count;
+	m.policies = policies->list;
 	return cr_stage_put(st, CR_KIND_INSIDE, &m, err);
 }
 

@@ -10,6 +10,7 @@
 #define ASK_H
 
 #include "news.h"
+#include "numa.h"
 #include "stage.h"
 #include "timers.h"
 
@@ -73,7 +74,8 @@ void ask_build_thread(struct ask *a, pid_t pid);
 int ask_check(const struct ask *a, uint32_t done, pid_t pid, struct cr_err *err) CR_MUST;
 
 int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data *d,
-		   const struct timers *t, const struct news *news, struct cr_err *err) CR_MUST;
+		   const struct timers *t, const struct news *news, const struct policies *policies,
+		   struct cr_err *err) CR_MUST;
 int ask_put_thread(struct cr_stage *st, pid_t pid, pid_t tid, const struct ask_thread_data *d,
 		   struct cr_err *err) CR_MUST;
 

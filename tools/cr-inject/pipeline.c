@@ -121,6 +121,7 @@ static int put_process(struct cr_stage *st, struct cr_session *s, const struct t
 		       const struct task *t, const struct ask_process_data *data,
 		       struct timers *timers, struct cr_err *err)
 {
+	struct policies policies = { 0 };
 	struct news news = { 0 };
 	int ret = -1;
 
@@ -128,9 +129,11 @@ static int put_process(struct cr_stage *st, struct cr_session *s, const struct t
 		    0 &&
 	    timer_check(st, s, t->pid, t->tids, t->n_tids, in_tree, ts, timers, err) == 0 &&
 	    (!NEWS_PID(data->child_news) ||
-	     news_ask(s, t->pid, &ts->children, &news, err) == 0))
-		ret = ask_put_inside(st, t->pid, data, timers, &news, err);
+	     news_ask(s, t->pid, &ts->children, &news, err) == 0) &&
+	    numa_ask(s, t->pid, &policies, err) == 0)
+		ret = ask_put_inside(st, t->pid, data, timers, &news, &policies, err);
 	news_free(&news);
+	numa_free(&policies);
 	if (ret < 0)
 		return -1;
 	return ask_put_thread(st, t->pid, (pid_t)t->tids[0], &data->thread, err);

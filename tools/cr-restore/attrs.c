@@ -195,6 +195,8 @@ int attrs_process(struct restore *r, const struct task_image *t, struct vec *v, 
 {
 	if (forget_sigchld(v, a, err) < 0 || signal_actions(t, v, a, err) < 0)
 		return -1;
+	if (special_memory(t, v, a, err) < 0)
+		return -1;
 	special_process(t, v);
 	if (queue_signals(r, t, t->task->shared_signals, t->task->n_shared_signals, 0, v, a, err) <
 		    0 ||

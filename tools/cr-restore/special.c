@@ -112,15 +112,39 @@ static void speculation(struct vec *v, int64_t which, uint32_t want)
 			want & ~(uint32_t)PR_SPEC_PRCTL);
 }
 
-static int mempolicy(const Cr__MemPolicy *p, struct vec *v, struct arena *a, struct cr_err *err)
+static uint64_t *nodes_of(const Cr__MemPolicy *p, struct arena *a, struct cr_err *err)
 {
 	uint64_t *nodes = arena_alloc(a, p->nodes.len + sizeof(*nodes), err);
 
+	if (nodes && p->nodes.len)
+		memcpy(nodes, p->nodes.data, p->nodes.len);
+	return nodes;
+}
+
+int special_memory(const struct task_image *t, struct vec *v, struct arena *a, struct cr_err *err)
+{
+	for (size_t i = 0; i < t->inside->n_policies; i++) {
+		const Cr__VmaPolicy *m = t->inside->policies[i];
+		uint64_t *nodes;
+
+		if (!m->policy)
+			continue;
+		nodes = nodes_of(m->policy, a, err);
+		if (!nodes)
+			return -1;
+		/* The kernel counts from one above. */
+		vec_sys(v, LABEL_MM, SYS_mbind, (int64_t)m->address, (int64_t)m->length,
+			m->policy->mode, P(nodes), (int64_t)m->policy->nodes.len * 8 + 1, 0);
+	}
+	return 0;
+}
+
+static int mempolicy(const Cr__MemPolicy *p, struct vec *v, struct arena *a, struct cr_err *err)
+{
+	uint64_t *nodes = nodes_of(p, a, err);
+
 	if (!nodes)
 		return -1;
-	if (p->nodes.len)
-		memcpy(nodes, p->nodes.data, p->nodes.len);
-	/* The kernel counts from one above. */
 	vec_sys(v, LABEL_PRCTL, SYS_set_mempolicy, p->mode, P(nodes),
 		(int64_t)p->nodes.len * 8 + 1);
 	return 0;

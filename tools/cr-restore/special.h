@@ -11,6 +11,10 @@ int special_check(struct restore *r, const struct task_image *t, struct cr_err *
 /* Of the process: what files of its own in /proc take, by ordinary code. */
 int special_write(const struct task_image *t, struct cr_err *err) CR_MUST;
 
+/* mbind(2), when its memory is built. */
+int special_memory(const struct task_image *t, struct vec *v, struct arena *a, struct cr_err *err)
+	CR_MUST;
+
 /* Of the process, when its memory is built and it has all rights. */
 void special_process(const struct task_image *t, struct vec *v);
 
