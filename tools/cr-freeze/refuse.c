@@ -12,12 +12,14 @@
 #include "clean.h"
 #include "inject-seccomp.h"
 #include "proc.h"
+#include "properties.h"
 #include "refusal.h"
 
 struct check {
 	struct cr_writer *w;
 	const struct cr_tree *tree;
 	bool shell_job;
+	bool no_labels;		/* no security module has any */
 	unsigned int count;
 };
 
@@ -192,6 +194,34 @@ static int check_thread(struct check *c, struct cr_tracee *t, struct cr_err *err
 	return seccomp && *seccomp == '2' ? check_filters(c, t, object, err) : 0;
 }
 
+/* Labels for what it will make, and threads that differ: nobody asks for them. */
+static int check_labels(struct check *c, const struct cr_process *p, struct cr_err *err)
+{
+	static const char *const later[] = { "exec", "fscreate", "keycreate", "sockcreate" };
+	const char *label = properties_label(cr_process_eye(p), "current");
+	char own[1024], what[64];
+
+	c->no_labels = !label;
+	if (!label)
+		return 0;
+	snprintf(own, sizeof(own), "%s", label);
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+		label = properties_label(cr_process_eye(p), later[i]);
+		snprintf(what, sizeof(what), "has a security label attr/%s: not supported",
+			 later[i]);
+		if (label && label[0] && refuse(c, p->pid, "", what, "", err) < 0)
+			return -1;
+	}
+	for (unsigned int k = 1; k < p->n_threads; k++) {
+		label = properties_label(p->threads[k].tid, "current");
+		if (label && strcmp(label, own) != 0)
+			return refuse(c, p->pid, "",
+				      "its threads have different security labels: not supported",
+				      "", err);
+	}
+	return 0;
+}
+
 static int check_process(struct check *c, const struct cr_process *p, const struct kin *kin,
 			 struct cr_err *err)
 {
@@ -200,6 +230,8 @@ static int check_process(struct check *c, const struct cr_process *p, const stru
 	if (p->zombie)
 		return 0;
 	if (check_namespaces(c, p, err) < 0 || check_shared(c, p, &kin->share, err) < 0)
+		return -1;
+	if (!c->no_labels && check_labels(c, p, err) < 0)
 		return -1;
 	for (unsigned int k = 0; k < p->n_threads; k++)
 		if (check_thread(c, &p->threads[k], err) < 0)

@@ -34,11 +34,30 @@ static int read_number(const char *file, unsigned int *out)
 	return sscanf(text, "%u", out) == 1 ? 0 : -1;
 }
 
+/* Our own, which what we make inherits. */
+static const char *own_label(void)
+{
+	static char label[1024];
+	static bool known;
+	cr_auto_free char *text = NULL;
+	struct cr_err ignored;
+
+	if (!known && cr_proc_read(getpid(), "attr/current", &text, NULL, &ignored) == 0)
+		snprintf(label, sizeof(label), "%.*s", (int)strcspn(text, "\n"), text);
+	known = true;
+	return label;
+}
+
 int special_check(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
 	unsigned int suid_dumpable = 0;
 
 	(void)err;
+	if (strcmp(t->task->lsm_label, own_label()) != 0)
+		refuse(r, t->task->pid, "",
+		       "its security label is '%s', that of cr-restore '%s'; restore it under "
+		       "its own (runcon, aa-exec)",
+		       t->task->lsm_label, own_label());
 	if (t->inside->dumpable == DUMPABLE_ROOT &&
 	    (read_number("../sys/fs/suid_dumpable", &suid_dumpable) < 0 ||
 	     suid_dumpable != DUMPABLE_ROOT))
