@@ -36,6 +36,19 @@ for my $notify (0, 1) {
 	$t->verify($notify ? 'each came once, and the notice' : 'each came once', pid => $pid);
 }
 
+# More than one answer of the freeze can hold.
+{
+	my $t = CRTarget->start('late', env => { T_MANY => 1500 });
+	if ($t->ready) {
+		my $send = 'perl -e "kill 10, \$ARGV[0]; kill 34, \$ARGV[0] for 1 .. 1500" $1;';
+		exits(0, ['sh', '-c', line($t, $wait . $send . 'sleep 0.6;' . $commit)],
+			'a checkpoint during which 1500 come', env => { PATH => "$BIN:$ENV{PATH}" });
+		$t->gone;
+		my $pid = $t->restore;
+		$t->verify('all have come, once each', pid => $pid);
+	}
+}
+
 sub state {
 	my ($pid) = @_;
 

@@ -20,9 +20,26 @@ struct queued {
 #define PROCESS_MAX 7
 #define THREAD_MAX 5
 
+/* More than is read of a queue at once. */
+#define MANY 150
+
 static sigset_t all;
 static volatile bool waiting;
 static bool over;
+
+/* @tid 0: the process. */
+static void queue_many(pid_t tid)
+{
+	siginfo_t info = { .si_code = SI_QUEUE, .si_pid = getpid(), .si_uid = 12345 };
+
+	for (int i = 0; i < MANY; i++) {
+		info.si_value.sival_int = i;
+		if (tid)
+			t_must(syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, RT + 11, &info));
+		else
+			t_must(syscall(SYS_rt_sigqueueinfo, getpid(), RT + 10, &info));
+	}
+}
 
 static void queue_process(void)
 {
@@ -39,6 +56,25 @@ static void queue_process(void)
 	v.sival_int = 1050;
 	t_must(sigqueue(getpid(), RT + 2, v));
 	t_must(kill(getpid(), SIGCHLD));
+	queue_many(0);
+}
+
+static void expect_many(const char *who, int sig)
+{
+	siginfo_t info = { 0 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	for (int i = 0; i < MANY; i++) {
+		static const struct timespec none;
+
+		if (sigtimedwait(&set, &info, &none) != sig || info.si_value.sival_int != i ||
+		    info.si_uid != 12345 || info.si_code != SI_QUEUE) {
+			t_differs("%s: entry %d of many: is %d", who, i, info.si_value.sival_int);
+			return;
+		}
+	}
 }
 
 static void queue_thread(int base)
@@ -56,6 +92,7 @@ static void queue_thread(int base)
 		t_must(syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, RT + 7, &info));
 	}
 	t_must(syscall(SYS_tgkill, getpid(), tid, RT + 9));
+	queue_many(tid);
 }
 
 static void expect(const char *who, const sigset_t *set, const struct queued *q)
@@ -110,6 +147,8 @@ static void check_thread(const char *who, int base)
 	sigaddset(&set, RT + 9);
 	for (int i = 0; i < THREAD_MAX; i++)
 		expect(who, &set, &list[i]);
+	expect_many(who, RT + 11);
+	sigaddset(&set, RT + 11);
 	expect_empty(who, &set);
 }
 
@@ -124,6 +163,7 @@ static void check_process(void)
 
 	for (int i = 0; i < PROCESS_MAX; i++)
 		expect("process", &all, &list[i]);
+	expect_many("process", RT + 10);
 	expect_empty("process", &all);
 }
 

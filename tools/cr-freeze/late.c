@@ -7,33 +7,53 @@
 #include "proc.h"
 #include "signals.h"
 
+/*
+ * Where the last answer ended, for the question that goes on there.  To read
+ * entry N of a queue costs the kernel N steps, so that a long one is not read
+ * again from its start for each part of the answer.
+ */
+static struct cursor {
+	pid_t asked;		/* the pid of the question */
+	uint32_t total;		/* entries before */
+	unsigned int proc;	/* index */
+	unsigned int queue;	/* 0 the process's, else that of thread QUEUE - 1 */
+	uint64_t from;
+} cursor;
+
 struct late {
 	uint32_t skip;
+	bool resume;		/* at the cursor */
 	struct cr_late_signal *out;
 	size_t room;
 	size_t count;
 };
 
-static int add_queue(struct late *l, const struct cr_tracee *t, bool shared, uint64_t known,
+static int add_queue(struct late *l, const struct cr_tracee *t, unsigned int queue, uint64_t known,
 		     struct cr_err *err)
 {
+	uint64_t from = l->resume && queue == cursor.queue ? cursor.from : known;
 	struct signals s = { 0 };
-	int ret = signals_peek(t, shared, known, &s, err);
+	size_t i = 0;
+	int ret;
 
-	for (size_t i = 0; ret == 0 && i < s.count; i++) {
+	l->resume = false;
+	if (l->count == l->room)
+		return 0;
+	ret = signals_peek(t, queue == 0, from, l->skip + l->room - l->count, &s, err);
+	for (; ret == 0 && i < s.count && l->count < l->room; i++) {
 		struct cr_late_signal *e = &l->out[l->count];
 
 		if (l->skip) {
 			l->skip--;
 			continue;
 		}
-		if (l->count == l->room)
-			break;
 		e->pid = t->pid;
-		e->tid = shared ? 0 : t->tid;
+		e->tid = queue ? t->tid : 0;
 		memcpy(&e->info, s.list[i].data, sizeof(e->info));
 		l->count++;
 	}
+	cursor.queue = queue;
+	cursor.from = from + i;
 	signals_free(&s);
 	return ret;
 }
@@ -59,20 +79,20 @@ static int stop_host(struct cr_tracee *t, bool *stopped, struct cr_err *err)
 
 static int add_process(struct late *l, struct cr_process *p, struct cr_err *err)
 {
+	unsigned int q = l->resume ? cursor.queue : 0;
 	bool stopped = false;
-	unsigned int k = 0;
 	int ret;
 
 	if (p->zombie || !p->n_threads)
 		return 0;
 	/* The first thread is the agent's when there is one. */
 	ret = stop_host(&p->threads[0], &stopped, err);
-	if (ret == 0)
-		ret = add_queue(l, &p->threads[0], true, p->signals_known, err);
-	else if (ret > 0)
-		k = 1;
-	for (; ret >= 0 && k < p->n_threads; k++)
-		ret = add_queue(l, &p->threads[k], false, p->threads[k].signals_known, err);
+	if (ret > 0 && q < 2)
+		q = 2;
+	for (; ret >= 0 && q <= p->n_threads && l->count < l->room; q++)
+		ret = add_queue(l, &p->threads[q ? q - 1 : 0], q,
+				q ? p->threads[q - 1].signals_known : p->signals_known, err);
+	l->resume = false;
 	if (ret >= 0 && stopped)
 		ret = cr_tracee_cont(&p->threads[0], err);
 	return ret < 0 ? -1 : 0;
@@ -82,11 +102,22 @@ int late_signals(const struct cr_tree *tree, pid_t pid, uint32_t skip, struct cr
 		 size_t *count, struct cr_err *err)
 {
 	struct late l = { .skip = skip, .out = out, .room = *count };
+	unsigned int i = 0;
 
-	for (unsigned int i = 0; i < tree->count; i++)
-		if ((!pid || tree->procs[i]->pid == pid) &&
-		    add_process(&l, tree->procs[i], err) < 0)
+	if (skip && cursor.asked == pid && cursor.total == skip) {
+		l.resume = true;
+		l.skip = 0;
+		i = cursor.proc;
+	}
+	for (; i < tree->count && l.count < l.room; i++) {
+		if (pid && tree->procs[i]->pid != pid)
+			continue;
+		cursor.proc = i;
+		if (add_process(&l, tree->procs[i], err) < 0)
 			return -1;
+	}
+	cursor.asked = pid;
+	cursor.total = skip + (uint32_t)l.count;
 	*count = l.count;
 	return 0;
 }

@@ -31,8 +31,8 @@ static int add(struct signals *s, const siginfo_t *info, struct cr_err *err)
 	return 0;
 }
 
-int signals_peek(const struct cr_tracee *t, bool shared, uint64_t from, struct signals *s,
-		 struct cr_err *err)
+int signals_peek(const struct cr_tracee *t, bool shared, uint64_t from, size_t enough,
+		 struct signals *s, struct cr_err *err)
 {
 	struct __ptrace_peeksiginfo_args args = {
 		.off = from,
@@ -50,7 +50,7 @@ int signals_peek(const struct cr_tracee *t, bool shared, uint64_t from, struct s
 			if (add(s, &infos[i], err) < 0)
 				return -1;
 		args.off += (uint64_t)n;
-	} while (n == AT_ONCE);
+	} while (n == AT_ONCE && s->count < enough);
 	return 0;
 }
 

@@ -18,9 +18,10 @@ struct signals {
 	size_t count;
 };
 
-/* The queue of @t (its own, or with @shared of its process) from entry @from. */
-int signals_peek(const struct cr_tracee *t, bool shared, uint64_t from, struct signals *s,
-		 struct cr_err *err) CR_MUST;
+/* The queue of @t (its own, or with @shared of its process) from entry @from,
+ * up to its end or until there are @enough entries. */
+int signals_peek(const struct cr_tracee *t, bool shared, uint64_t from, size_t enough,
+		 struct signals *s, struct cr_err *err) CR_MUST;
 void signals_free(struct signals *s);
 
 /* Does the set @name ("SigPnd", "ShdPnd") of a status text have anything? */
