@@ -206,12 +206,16 @@ sub survives {
 	};
 }
 
+# In the long form 20 times in a row; CR_TIMES says how often.
 sub group_survives {
 	my ($group) = @_;
+	my $times = $ENV{CR_TIMES} || ($ENV{CR_LONG} ? 20 : 1);
 
-	for (grep { $_->[0] eq $group } @ALL) {
-		my (undef, @target) = @$_;
-		survives(@target);
+	for my $n (1 .. $times) {
+		for (grep { $_->[0] eq $group } @ALL) {
+			my (undef, $title, @target) = @$_;
+			survives($times > 1 ? "$title, $n" : $title, @target);
+		}
 	}
 }
 
