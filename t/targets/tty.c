@@ -12,11 +12,16 @@
 
 #include "target.h"
 
+#ifndef TIOCVHANGUP
+#define TIOCVHANGUP 0x5437
+#endif
+
 struct pty {
 	int master, slave, number;
 };
 
-static struct pty plain, packet, hung, closed, locked, fresh, session;
+static struct pty plain, packet, hung, closed, locked, fresh, session, again;
+static int before;	/* a slave of .again, from before it was hung up */
 static volatile sig_atomic_t interrupted;
 
 static struct pty open_pty(bool with_slave)
@@ -38,6 +43,7 @@ static void set_up(void)
 {
 	struct winsize ws = { 33, 111, 5, 6 };
 	struct termios2 tio;
+	char path[32];
 	int on = 1;
 
 	plain = open_pty(true);
@@ -60,6 +66,11 @@ static void set_up(void)
 	t_must(ioctl(locked.master, TIOCSPTLCK, &on));
 	fresh = open_pty(false);
 	session = open_pty(true);
+	again = open_pty(true);
+	before = again.slave;
+	t_must(ioctl(before, TIOCVHANGUP));
+	snprintf(path, sizeof(path), "/dev/pts/%d", again.number);
+	again.slave = t_must(open(path, O_RDWR | O_NOCTTY));
 }
 
 static void expect(const char *what, int fd, const char *text)
@@ -122,6 +133,10 @@ static void check_others(void)
 	t_true("a terminal that was hung up",
 	       ioctl(hung.slave, TIOCGPTN, &n) < 0 && read(hung.slave, buf, 1) == 0);
 	t_true("a master without slave", read(closed.master, buf, 1) < 0 && errno == EIO);
+	t_true("a description that was hung up",
+	       ioctl(before, TIOCGPTN, &n) < 0 && errno == EIO && read(before, buf, 1) == 0);
+	t_must(write(again.slave, "again", 5));
+	expect("its terminal goes on", again.master, "again");
 	t_must(ioctl(locked.master, TIOCGPTLCK, &v));
 	t_same("locked", 1, (uint64_t)v);
 	t_true("a master that never had a slave",

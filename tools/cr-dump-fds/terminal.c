@@ -93,7 +93,11 @@ static int refuse(struct dump *d, struct terminal *t, const char *what, const ch
 		  struct cr_err *err)
 {
 	t->refused = true;
-	return file_refuse(d, t->slave ? t->slave : t->master, "terminal", what, remedy, err);
+	return file_refuse(d,
+			   t->slave  ? t->slave :
+			   t->master ? t->master :
+				       t->hung,
+			   "terminal", what, remedy, err);
 }
 
 /* Only the slaves are in the tree. */
@@ -102,6 +106,9 @@ static int put_external(struct dump *d, struct terminal *t, Cr__Terminal *m, str
 	char what[160];
 
 	m->external = true;
+	if (t->hung)
+		return refuse(d, t, "one of its descriptors was hung up, and its master is outside",
+			      "close it", err);
 	if (cr_stage_header(d->st)->shell_job)
 		return cr_stage_put(d->st, CR_KIND_TERMINAL, m, err);
 	snprintf(what, sizeof(what), "%s is outside of the tree",
@@ -180,7 +187,7 @@ static int put_pty(struct dump *d, struct terminal *t, int master, Cr__Terminal 
 
 int terminal_put(struct dump *d, struct terminal *t, struct cr_err *err)
 {
-	struct file *f = t->master ? t->master : t->slave;
+	struct file *f = t->master ? t->master : t->slave ? t->slave : t->hung;
 	cr_auto_fd int fd = -1;
 	Cr__Terminal m = CR__TERMINAL__INIT;
 	Cr__Termios termios = CR__TERMIOS__INIT;

@@ -10,6 +10,7 @@ struct terminal {
 	dev_t dev;		/* of a pty: its slave */
 	struct file *master;	/* NULL: not in the tree */
 	struct file *slave;
+	struct file *hung;	/* a slave that was hung up: nothing can be asked of it */
 	bool put;
 	bool refused;
 	struct terminal *next;

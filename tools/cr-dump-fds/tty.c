@@ -44,7 +44,9 @@ static int dump(struct dump *d, struct file *f, struct cr_err *err)
 	if (!t)
 		return -1;
 	f->deferred = true;
-	if (is_master(f))
+	if (!dev)
+		t->hung = f;
+	else if (is_master(f))
 		t->master = f;
 	else if (!t->slave || f->sb.st_rdev != TTY_ANY)
 		t->slave = f;
@@ -72,6 +74,7 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 	m.terminal = t->id;
 	m.master = is_master(f);
 	m.path = f->target;
+	m.hung_up = !dev && t->master;
 	return cr_stage_put(d->st, CR_KIND_TTY, &m, err);
 }
 

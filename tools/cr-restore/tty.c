@@ -16,6 +16,10 @@
 #include "pty.h"
 #include "spare.h"
 
+#ifndef TIOCVHANGUP /* 2.6.28, for root */
+#define TIOCVHANGUP 0x5437
+#endif
+
 /* The terminal we were started on; -1: none. */
 static int own_terminal(void)
 {
@@ -154,31 +158,42 @@ static int keep(struct restore *r, uint32_t id, int fd, struct cr_err *err)
 	return o->fd[0] < 0 ? -1 : 0;
 }
 
-/* Open @m's descriptions: the slaves, then the master as what it is. */
+static int open_one(struct restore *r, const Cr__Terminal *m, const Cr__Tty *t, int *master,
+		    struct cr_err *err)
+{
+	int fd = t->master ? *master : open_slave(r, m, t, err);
+
+	if (t->master && fd < 0)
+		return cr_err_set(err, CR_BAD_INPUT, "terminal %u: two masters", m->terminal);
+	if (fd < 0)
+		return -1;
+	if (t->master) {
+		if (fcntl(fd, F_SETFL, t->open_flags & O_NONBLOCK) < 0)
+			return cr_err_sys(err, "F_SETFL");
+		*master = -1;
+	}
+	if (t->hung_up && ioctl(fd, TIOCVHANGUP) < 0) {
+		cr_err_sys(err, "TIOCVHANGUP");
+		close(fd);
+		return -1;
+	}
+	return keep(r, t->id, fd, err);
+}
+
+/* Open @m's descriptions: the slaves, then the master as what it is; before all
+ * of them those that were hung up, since that is done to all that there are. */
 static int open_all(struct restore *r, const Cr__Terminal *m, int master, struct cr_err *err)
 {
 	const struct msg_list *l = &r->img.kinds[CR_KIND_TTY];
 
-	for (unsigned int i = 0; i < l->count; i++) {
-		const Cr__Tty *t = l->items[i];
-		int fd;
+	for (int hung = 1; hung >= 0; hung--)
+		for (unsigned int i = 0; i < l->count; i++) {
+			const Cr__Tty *t = l->items[i];
 
-		if (t->terminal != m->terminal)
-			continue;
-		if (t->master && master < 0)
-			return cr_err_set(err, CR_BAD_INPUT, "terminal %u: two masters",
-					  m->terminal);
-		fd = t->master ? master : open_slave(r, m, t, err);
-		if (fd < 0)
-			return -1;
-		if (t->master) {
-			if (fcntl(fd, F_SETFL, t->open_flags & O_NONBLOCK) < 0)
-				return cr_err_sys(err, "F_SETFL");
-			master = -1;
+			if (t->terminal == m->terminal && t->hung_up == hung &&
+			    open_one(r, m, t, &master, err) < 0)
+				return -1;
 		}
-		if (keep(r, t->id, fd, err) < 0)
-			return -1;
-	}
 	return 0;
 }
 
