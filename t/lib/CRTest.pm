@@ -25,6 +25,9 @@ our $TOP = abs_path(dirname(__FILE__) . '/../..');
 our $BUILD = $ENV{B} || "$TOP/build";
 our $BIN = $ENV{CR_BIN} || "$TOP/bin";
 
+# How many seconds are waited for what must happen: on a machine that has other
+# work a short time says nothing.
+my $AT_LEAST = 60;
 my $owner;	# the process that cleans up
 my @dirs;
 my %ended;	# pid => wait status of children that were reaped
@@ -90,10 +93,10 @@ sub alive {
 	return $state !~ /[ZX]/ || $threads > 1;
 }
 
-# Until the code returns true; undef after that many seconds.
+# Until the code returns true; undef after that many seconds, or $AT_LEAST.
 sub wait_for {
 	my ($seconds, $code) = @_;
-	my $until = time() + $seconds;
+	my $until = time() + ($seconds > $AT_LEAST ? $seconds : $AT_LEAST);
 	for (;;) {
 		reap();
 		my $v = $code->();
