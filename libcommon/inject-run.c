@@ -92,7 +92,8 @@ int cr_agent_run(struct cr_agent *a, struct cr_op *ops, uint32_t count, void *da
 	if (data_len)
 		memcpy(a->local + AGENT_DATA, data, data_len);
 	__atomic_store_n(&ctl->command, command, __ATOMIC_RELEASE);
-	futex(&ctl->command, FUTEX_WAKE, 1, NULL);
+	if (futex(&ctl->command, FUTEX_WAKE, 1, NULL) < 0)
+		return cr_err_sys(err, "pid %d: unable to wake its agent", (int)a->proc->pid);
 	cr_fault("agent-run");
 	if (agent_wait(a, a->host, &ctl->finished, command, err) < 0)
 		return -1;
