@@ -96,7 +96,7 @@ for my $end ('kill', 'stop') {
 		$r = pipeline($f, then => $end, env => { CR_FAULT => "$program:$point:1" });
 		is(describe($r->{status}[index_of($program)]), 'killed by signal 9', "$name: dies");
 		is(image_harm($r), '', "$name: a good image or none");
-		my $complete = -e "$r->{img}/manifest.img";
+		my $complete = $r->{complete};
 		if ($end eq 'stop' && $complete) {
 			# Some of them may have got their SIGSTOP.
 			kill 'CONT', @pids;

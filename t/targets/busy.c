@@ -5,7 +5,9 @@
  * A process that is in everything at once: threads that compute and verify,
  * that sleep in nanosleep, futex, poll, epoll_wait, sigtimedwait and a pipe, one
  * that takes counted real-time signals, one that answers each signal of the
- * child.  None of the sleepers may see EINTR.  With "more" also those
+ * child.  One always computes, the others for half of the time; all of those give
+ * way to other programs, so that the machine is not theirs while it is frozen and
+ * thawed some hundred times.  None of the sleepers may see EINTR.  With "more" also those
  * that are hard to carry: recv with a timeout, semtimedop, a pipe that is full.
  *
  * The file "status" is shared memory for whoever watches: a counter for each
@@ -20,6 +22,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -29,7 +32,10 @@
 #define COUNTED SIGRTMIN	/* value N is the Nth */
 #define ASKED (SIGRTMIN + 1)	/* the child waits for the answer */
 #define OUTSIDE (SIGRTMIN + 2)	/* like COUNTED, from outside of the tree */
-#define AHEAD 64		/* counted signals on the way */
+#define AHEAD 16		/* counted signals on the way */
+#define NICENESS 5		/* of what computes */
+#define COMPUTE_MS 2		/* that long, then */
+#define REST_MS 4
 
 enum activity {
 	COMPUTE,
@@ -103,7 +109,8 @@ static void expect_soft(const char *what, long got, long want, int wanted_errno,
 		expect(what, got, want, wanted_errno, began);
 }
 
-static uint64_t work(uint64_t seed)
+/* Each time anew: the compiler must not see that it always gives the same. */
+__attribute__((noipa)) static uint64_t work(uint64_t seed)
 {
 	double d = 1;
 	uint64_t x = seed;
@@ -115,9 +122,24 @@ static uint64_t work(uint64_t seed)
 	return x ^ (uint64_t)d;
 }
 
+/* This thread computes, from the returned time on. */
+static uint64_t begin_computing(void)
+{
+	t_must(setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS));
+	return t_now();
+}
+
+static void rest(uint64_t *began)
+{
+	if (t_now() - *began < COMPUTE_MS * MS)
+		return;
+	t_sleep_ms(REST_MS);
+	*began = t_now();
+}
+
 static void compute(enum activity a)
 {
-	uint64_t want = work(a), got;
+	uint64_t want = work(a), got, began = begin_computing();
 
 	for (;;) {
 		got = work(a);
@@ -125,6 +147,7 @@ static void compute(enum activity a)
 			complain("activity %d computes %#llx, not %#llx", a,
 				 (unsigned long long)got, (unsigned long long)want);
 		tick(a);
+		rest(&began);
 	}
 }
 
@@ -138,6 +161,7 @@ static void *computing(void *arg)
 static void *memory(void *arg)
 {
 	static uint64_t buf[16384];
+	uint64_t began = begin_computing();
 
 	(void)arg;
 	for (uint64_t seed = 1;; seed++) {
@@ -147,6 +171,7 @@ static void *memory(void *arg)
 				complain("word %zu of memory is %#llx", i,
 					 (unsigned long long)buf[i]);
 		tick(MEMORY);
+		rest(&began);
 	}
 	return NULL;
 }
@@ -282,6 +307,7 @@ static void *counting(void *arg)
 	sigaddset(&set, COUNTED);
 	sigaddset(&set, OUTSIDE);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	begin_computing();
 	for (;;)
 		for (int i = 0; i < 100000; i++)
 			x = t_mix(x);
@@ -325,6 +351,8 @@ static void *child_asking(void *arg)
 		if (ticks(ANSWERING) > n + 1)
 			complain("more answers than questions");
 		tick(CHILD_ASKED);
+		if (n % 8 == 0)
+			t_sleep_ms(1);
 	}
 	return NULL;
 }
@@ -333,7 +361,7 @@ static void *child_sending(void *arg)
 {
 	for (uint32_t n = 0;; n++) {
 		while (n - ticks(COUNTING) > AHEAD)
-			sched_yield();
+			t_sleep_ms(1);
 		while (sigqueue(*(pid_t *)arg, COUNTED, (union sigval){ .sival_int = (int)n }) < 0)
 			if (errno != EAGAIN)
 				complain("sigqueue: %s", strerror(errno));
@@ -463,7 +491,7 @@ static void all_move(bool more)
 
 	memcpy(was, status->count, sizeof(was));
 	for (int a = 0; a < (more ? ACTIVITIES : GOT_OUTSIDE); a++) {
-		uint64_t until = t_now() + 5000 * MS;
+		uint64_t until = t_now() + 60000 * MS;
 
 		while (a != GOT_OUTSIDE && ticks(a) == was[a] && t_now() < until)
 			t_sleep_ms(5);

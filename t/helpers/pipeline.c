@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pipeline [-k N:USEC]... [-t SECONDS] -s STATUS -e ERRORS COMMAND... ["|" COMMAND...]...
+ *
+ * Run commands as a shell would, the words "|" between them, the first with
+ * nothing to read and the output of the last thrown away, and all error messages
+ * in the file ERRORS.  -k kills the command of that number (the first is 0)
+ * with SIGKILL so long after the start.  The file STATUS gets one line: how many
+ * microseconds it took, and the wait status of each command, -1 for one that was
+ * still there after SECONDS (60) and was killed for that.
+ *
+ * The tests run hundreds of pipelines: perl takes longer to fork than those need.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "parse.h"
+
+#define MAX 32
+
+struct command {
+	char **argv;
+	pid_t pid;
+	int status;
+};
+
+struct kill_order {
+	unsigned int which;
+	uint64_t after_us;
+};
+
+static struct command commands[MAX];
+static unsigned int n_commands;
+static struct kill_order kills[MAX];
+static unsigned int n_kills;
+
+extern char **environ;
+
+__attribute__((noreturn)) static void fail(const char *what)
+{
+	fprintf(stderr, "pipeline: %s: %s\n", what, strerror(errno));
+	exit(111);
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static int add_kill(char *text)
+{
+	char *colon = strchr(text, ':');
+	uint64_t which, after;
+
+	if (!colon || n_kills == MAX)
+		return -1;
+	*colon = '\0';
+	if (cr_parse_u64(text, 10, 0, MAX - 1, &which) < 0 ||
+	    cr_parse_u64(colon + 1, 10, 0, 3600000000, &after) < 0)
+		return -1;
+	kills[n_kills++] = (struct kill_order){ (unsigned int)which, after };
+	return 0;
+}
+
+/* Cut the words into commands. */
+static int split(char **words)
+{
+	while (*words) {
+		if (n_commands == MAX)
+			return -1;
+		commands[n_commands++].argv = words;
+		while (*words && strcmp(*words, "|") != 0)
+			words++;
+		if (*words)
+			*words++ = NULL;
+		if (!commands[n_commands - 1].argv[0])
+			return -1;
+	}
+	return n_commands ? 0 : -1;
+}
+
+/* All descriptors of ours are close-on-exec. */
+static void start(struct command *c, int in, int out, int err, const sigset_t *mask)
+{
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t attr;
+
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_adddup2(&fa, in, STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&fa, out, STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&fa, err, STDERR_FILENO);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, mask);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	errno = posix_spawnp(&c->pid, c->argv[0], &fa, &attr, c->argv, environ);
+	if (errno) {
+		dprintf(err, "pipeline: %s: %s\n", c->argv[0], strerror(errno));
+		c->pid = 0;
+		c->status = 127 << 8;
+	}
+	posix_spawn_file_actions_destroy(&fa);
+	posix_spawnattr_destroy(&attr);
+}
+
+static void start_all(int err, const sigset_t *mask)
+{
+	int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int p[2];
+
+	if (in < 0)
+		fail("/dev/null");
+	for (unsigned int i = 0; i < n_commands; i++) {
+		bool last = i + 1 == n_commands;
+
+		if (!last && pipe2(p, O_CLOEXEC) < 0)
+			fail("pipe");
+		if (last && (p[1] = open("/dev/null", O_WRONLY | O_CLOEXEC)) < 0)
+			fail("/dev/null");
+		start(&commands[i], in, p[1], err, mask);
+		close(in);
+		close(p[1]);
+		in = last ? -1 : p[0];
+	}
+}
+
+/* Nothing has been waited for, so the pids are still theirs. */
+static void kill_some(uint64_t began)
+{
+	for (unsigned int i = 0; i < n_kills; i++) {
+		uint64_t left, until = began + kills[i].after_us, now;
+
+		while ((now = now_us()) < until) {
+			left = until - now;
+			nanosleep(&(struct timespec){ (time_t)(left / 1000000),
+						      (long)(left % 1000000) * 1000 },
+				  NULL);
+		}
+		if (kills[i].which < n_commands && commands[kills[i].which].pid)
+			kill(commands[kills[i].which].pid, SIGKILL);
+	}
+}
+
+/* How many are still there. */
+static unsigned int reap(void)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < n_commands; i++) {
+		struct command *c = &commands[i];
+
+		if (c->pid && waitpid(c->pid, &c->status, WNOHANG) == c->pid)
+			c->pid = 0;
+		left += c->pid != 0;
+	}
+	return left;
+}
+
+static void wait_for_all(uint64_t until)
+{
+	struct timespec tick = { 0, 100000000 };
+	sigset_t chld;
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	while (reap() && now_us() < until)
+		sigtimedwait(&chld, NULL, &tick);
+	for (unsigned int i = 0; i < n_commands; i++) {
+		if (!commands[i].pid)
+			continue;
+		kill(commands[i].pid, SIGKILL);
+		waitpid(commands[i].pid, NULL, 0);
+		commands[i].status = -1;
+	}
+}
+
+static void report(const char *file, uint64_t took)
+{
+	FILE *f = fopen(file, "we");
+
+	if (!f)
+		fail(file);
+	fprintf(f, "%llu", (unsigned long long)took);
+	for (unsigned int i = 0; i < n_commands; i++)
+		fprintf(f, " %d", commands[i].status);
+	fprintf(f, "\n");
+	if (fclose(f))
+		fail(file);
+}
+
+int main(int argc, char **argv)
+{
+	const char *status = NULL, *errors = NULL;
+	uint64_t seconds = 60, began;
+	sigset_t chld, old;
+	bool bad = false;
+	int c, err;
+
+	while ((c = getopt(argc, argv, "+k:t:s:e:")) != -1) {
+		if (c == 'k')
+			bad |= add_kill(optarg) < 0;
+		else if (c == 't')
+			bad |= cr_parse_u64(optarg, 10, 1, 3600, &seconds) < 0;
+		else if (c == 's')
+			status = optarg;
+		else if (c == 'e')
+			errors = optarg;
+		else
+			bad = true;
+	}
+	if (bad || !status || !errors || split(argv + optind) < 0) {
+		fprintf(stderr, "usage: pipeline [-k N:USEC]... [-t SECONDS] -s STATUS -e ERRORS "
+				"COMMAND... [\"|\" COMMAND...]...\n");
+		return 100;
+	}
+	err = open(errors, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	if (err < 0)
+		fail(errors);
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, &old);
+	began = now_us();
+	start_all(err, &old);
+	kill_some(began);
+	wait_for_all(began + seconds * 1000000);
+	report(status, now_us() - began);
+	return 0;
+}
