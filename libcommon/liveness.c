@@ -20,8 +20,13 @@ static struct robust_list *link_of(struct cr_agent_ctl *ctl)
 
 int cr_alive_hold(struct cr_agent_ctl *ctl, struct cr_err *err)
 {
+	long tid = syscall(SYS_gettid);
+
+	/* A filter may forbid it, and -1 would say that the owner has died. */
+	if (tid < 0)
+		return cr_err_sys(err, "gettid");
 	/* The kernel wakes nobody for a word without FUTEX_WAITERS. */
-	ctl->alive = (uint32_t)syscall(SYS_gettid) | FUTEX_WAITERS;
+	ctl->alive = (uint32_t)tid | FUTEX_WAITERS;
 	if (held == CR_ALIVE_MAX)
 		return cr_err_set(err, CR_REFUSED, "more than %d processes at once", CR_ALIVE_MAX);
 	if (held == 0 && syscall(SYS_set_robust_list, &head, sizeof(head)) < 0)
