@@ -16,6 +16,7 @@
 #include "late.h"
 #include "msg.h"
 #include "opt.h"
+#include "script.h"
 #include "stage.h"
 #include "stats.h"
 #include "tree.h"
@@ -23,10 +24,13 @@
 static struct {
 	const char *dir;
 	const char *stats;
+	struct cr_opt_list scripts;
 } opts;
 
 static const struct cr_opt options[] = {
 	{ 'D', "images-dir", CR_OPT_STR, "DIR", "the image directory", &opts.dir },
+	{ 0, "action-script", CR_OPT_LIST, "CMD", "run CMD before the image is complete",
+	  &opts.scripts },
 	{ 0, "stats", CR_OPT_STR, "FILE", "write times and sizes to FILE as JSON", &opts.stats },
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };
@@ -110,6 +114,15 @@ static int tell_freeze(struct commit *c, struct cr_session *session, struct cr_e
 	}
 }
 
+/* The tree is frozen still, and goes on unharmed when one of them fails. */
+static int run_scripts(pid_t root, struct cr_err *err)
+{
+	for (unsigned int i = 0; i < opts.scripts.count; i++)
+		if (cr_script_run(opts.scripts.items[i], opts.dir, "post-dump", root, err) < 0)
+			return -1;
+	return 0;
+}
+
 static int on_finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 {
 	struct commit *c = ctx;
@@ -119,6 +132,8 @@ static int on_finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 	if (c->refusals)
 		return cr_err_set(err, CR_REFUSED, "%u thing%s not supported: no image was made",
 				  c->refusals, c->refusals == 1 ? " is" : "s are");
+	if (run_scripts((pid_t)cr_stage_header(st)->root_pid, err) < 0)
+		return -1;
 	if (cr_stage_header(st)->session[0]) {
 		session = cr_stage_session(st, err);
 		if (!session || late_put(session, c->out, err) < 0 ||

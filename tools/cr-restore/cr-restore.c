@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "action.h"
 #include "attrs.h"
 #include "attend.h"
 #include "check.h"
@@ -78,6 +79,8 @@ static const struct cr_opt options[] = {
 	  &r.opts.root },
 	{ 0, "map-path", CR_OPT_LIST, "OLD=NEW", "what was below OLD is below NEW now",
 	  &r.opts.map_paths },
+	{ 0, "action-script", CR_OPT_LIST, "CMD", "run CMD at the stages of the restore",
+	  &r.opts.scripts },
 	{ 0, "inherit-fd", CR_OPT_LIST, "fd[N]:KEY", "descriptor N stands for what KEY names",
 	  &r.opts.inherit_fds },
 	{ 0, NULL, 0, NULL, NULL, NULL },
@@ -209,6 +212,8 @@ static int build(pid_t *root, struct cr_err *err)
 		return -1;
 	*root = (pid_t)slot_at(&r, 0)->pid;
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	if (action_run(&r, "post-restore", *root, err) < 0)
+		return -1;
 	ttys_foreground(&r);
 	return finish_release(&r, err);
 }
@@ -228,9 +233,10 @@ static int write_pidfile(pid_t root, struct cr_err *err)
 static int restore(pid_t *root, struct cr_err *err)
 {
 	pid_t watcher = -1;
+	struct cr_err second;
 	int ret = prepare(err);
 
-	if (ret < 0)
+	if (ret < 0 || action_run(&r, "pre-restore", 0, err) < 0)
 		return -1;
 	ret = watcher_start(&r, &watcher, err);
 	if (ret == 0) {
@@ -246,6 +252,9 @@ static int restore(pid_t *root, struct cr_err *err)
 	/* What the tree shares is the tree's: an end of a pipe above all. */
 	if (ret == 0 && syscall(SYS_close_range, r.fd_base, ~0u, 0) < 0)
 		cr_msg("close_range: %s", strerror(errno));
+	/* What lives is not for a script to undo. */
+	if (ret == 0 && action_run(&r, "post-resume", *root, &second) < 0)
+		cr_msg("%s", second.msg);
 	return ret;
 }
 

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "action.h"
 #include "arch.h"
 #include "attrs.h"
 #include "clean.h"
@@ -430,6 +431,8 @@ int finish_release(struct restore *r, struct cr_err *err)
 			goto out;
 		th += t->n_threads;
 	}
+	if (action_run(r, "pre-resume", (pid_t)slot_at(r, 0)->pid, err) < 0)
+		goto out;
 	ret = let_go(&f, err);
 out:
 	free(f.threads);

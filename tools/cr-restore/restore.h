@@ -67,6 +67,7 @@ struct options {
 	const char *root;
 	struct cr_opt_list inherit_fds;
 	struct cr_opt_list map_paths;
+	struct cr_opt_list scripts;
 	bool detached;
 	bool shell_job;
 	bool leave_stopped;

@@ -3,25 +3,27 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clean.h"
 #include "crc32c.h"
 #include "progress.h"
+#include "spare.h"
 
 #define PAGE 4096ull
 #define CHUNK (256u << 10)	/* stays in the second-level cache */
 
 struct verify {
 	struct restore *r;
-	pthread_t thread;
+	pid_t pid;
 	struct cr_err err;
 	struct cr_progress progress;
 	int result;
-	uint8_t *buf;
+	uint8_t buf[CHUNK];
 };
 
 static int verify_extent(struct verify *v, const struct extent *x, uint32_t pid)
@@ -73,49 +75,56 @@ static int verify_all(struct verify *v)
 	return 0;
 }
 
-static void *run(void *arg)
+static void run(struct verify *v) __attribute__((noreturn));
+static void run(struct verify *v)
 {
-	struct verify *v = arg;
-
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* The tasks read the same pages at the same time: it stands for both. */
 	cr_progress_begin(&v->progress, "restore", all_bytes(v->r));
 	v->result = verify_all(v);
 	cr_progress_end(&v->progress);
-	return NULL;
+	_exit(0);
 }
 
 int verify_start(struct restore *r, struct verify **out, struct cr_err *err)
 {
-	struct verify *v = calloc(1, sizeof(*v));
+	struct clone_args args = { .exit_signal = SIGCHLD };
+	struct verify *v = mmap(NULL, sizeof(*v), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	long pid;
 
-	*out = v;
-	if (!v)
-		return cr_err_sys(err, "out of memory");
+	*out = NULL;
+	if (v == MAP_FAILED)
+		return cr_err_sys(err, "unable to map shared memory");
 	v->r = r;
-	v->buf = malloc(CHUNK);
-	if (!v->buf)
-		return cr_err_sys(err, "out of memory");
-	errno = pthread_create(&v->thread, NULL, run, v);
-	if (errno) {
-		free(v->buf);
-		v->buf = NULL;
-		return cr_err_sys(err, "unable to create a thread");
+	pid = spare_clone(r, &args);
+	if (pid == 0)
+		run(v);
+	if (pid < 0) {
+		munmap(v, sizeof(*v));
+		return cr_err_sys(err, "unable to create a process");
 	}
+	v->pid = (pid_t)pid;
+	*out = v;
 	return 0;
 }
 
 int verify_end(struct verify *v, struct cr_err *err)
 {
-	int ret;
+	int ret, status;
 
 	if (!v)
 		return 0;
-	if (v->buf)
-		pthread_join(v->thread, NULL);
+	while (waitpid(v->pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return cr_err_sys(err, "waitpid");
 	ret = v->result;
 	if (ret < 0)
 		*err = v->err;
-	free(v->buf);
-	free(v);
+	if (status) {
+		cr_err_set(err, CR_SYSTEM, "the process that verifies the pages has died");
+		ret = -1;
+	}
+	munmap(v, sizeof(*v));
 	return ret;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The checksums of the tasks' pages, computed by a thread of the restorer
- * while the tasks read the same pages into their memory.
+ * The checksums of the tasks' pages, computed by a process of ours while the
+ * tasks read the same pages into their memory.  A thread would get any id, one
+ * of the image's perhaps before the task that it belongs to is there.
  *
- * verify_start() after the last fork; verify_end() before the tree is let go.
+ * verify_start() after the root is made; verify_end() before the tree is let go.
  */
 #ifndef VERIFY_H
 #define VERIFY_H
