@@ -44,7 +44,6 @@ static void on_signal(int sig)
 	char name[32];
 
 	seen[sig]++;
-	/* The parent waits for it: its SIGCHLD has come before this. */
 	snprintf(name, sizeof(name), "continued.%d", (int)getpid());
 	if (sig == SIGCONT)
 		t_touch(name);
@@ -85,7 +84,18 @@ static void be_kid(const struct kid *k)
 	_exit(42 + 2 * seen[SIGUSR1] + 4 * seen[SIGCONT]);
 }
 
-static void start(struct kid *k)
+/* The kernel sends SIGCHLD only after wait(2) can have told the news. */
+static void take_sigchld(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	while (sigwaitinfo(&set, NULL) != SIGCHLD)
+		;
+}
+
+static void start(struct kid *k, bool take)
 {
 	siginfo_t info;
 	char name[32];
@@ -97,6 +107,8 @@ static void start(struct kid *k)
 		t_sleep_ms(1);
 	t_must(kill(k->pid, k->sig));
 	t_must(waitid(P_PID, (id_t)k->pid, &info, WSTOPPED | (k->told ? 0 : WNOWAIT)));
+	if (take)
+		take_sigchld();
 	if (k->more) {
 		t_must(kill(k->pid, SIGUSR1));
 		t_must(kill(k->pid, SIGSTOP));
@@ -108,6 +120,7 @@ static void start(struct kid *k)
 		snprintf(name, sizeof(name), "continued.%d", (int)k->pid);
 		while (!t_seen(name))
 			t_sleep_ms(1);
+		take_sigchld();
 	}
 }
 
@@ -160,11 +173,13 @@ static pid_t with_pending(void)
 {
 	struct kid k = { .name = "with SIGCHLD pending", .sig = SIGSTOP, .told = true };
 	pid_t pid = t_must(fork());
+	sigset_t set;
 
 	if (pid)
 		return pid;
-	start(&k);
-	chld_pending("SIGCHLD pending", true);
+	start(&k, false);
+	while (sigpending(&set) == 0 && !sigismember(&set, SIGCHLD))
+		t_sleep_ms(1);
 	t_touch("child");
 	t_wait();
 	chld_pending("SIGCHLD still pending", true);
@@ -183,11 +198,9 @@ int main(void)
 	sigprocmask(SIG_BLOCK, &set, &old);
 	other = with_pending();
 	for (unsigned int i = 0; i < N; i++)
-		start(&kids[i]);
+		start(&kids[i], true);
 	while (!t_seen("child"))
 		t_sleep_ms(1);
-	for (int sig = 0; sig != SIGCHLD;)
-		t_must(sig = sigwaitinfo(&set, NULL));
 	chld_pending("SIGCHLD", false);
 	t_ready();
 	if (t_spoiled()) {
