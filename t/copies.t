@@ -70,6 +70,8 @@ ok(wait_for(10, sub { !inits() }), 'nothing of them is left');
 my $front = background([tool('cr-restore'), '--new-pid-ns', '-D', $t->{img}, '--pidfile',
 	"$dir/signal"], err => "$dir/err");
 wait_for(30, sub { -s "$dir/signal" });
+# Its handler for signals comes right behind that.
+wait_for(10, sub { (slurp("/proc/$front/status", 1) // '') =~ /^SigCgt:\t[0-9a-f]*[4-7c-f][0-9a-f]{3}$/m });
 kill 'TERM', $front;
 is(describe(finish($front, 20)), 'exit 143', 'a signal is passed on, and its status comes back');
 kill 'KILL', inits();

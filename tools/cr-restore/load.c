@@ -465,7 +465,7 @@ int image_load(int dirfd, const char *dir, struct image *img, struct cr_err *err
 				  CR_MANIFEST);
 	if (fd < 0)
 		return cr_err_sys(err, "unable to open %s/%s", dir, CR_MANIFEST);
-	if (read_records(fd, img, err) < 0 || cr_bump_seal(&img->memory, err) < 0)
+	if (read_records(fd, img, err) < 0)
 		return cr_err_wrap(err, "%s", dir);
 	if (img->kinds[CR_KIND_REFUSAL].count)
 		return cr_err_set(err, CR_BAD_INPUT, "%s: the dump was refused", dir);

@@ -13,6 +13,7 @@ struct mapping {
 struct mappings {
 	struct mapping *list;
 	unsigned int count;
+	struct cr_bump *memory;	/* of the messages */
 };
 
 static void add(struct mappings *m, const char *from, size_t len, const char *to)
@@ -54,7 +55,7 @@ static const struct mapping *best(const struct mappings *m, const char *path)
 	return found;
 }
 
-static int map_one(const struct mappings *m, char **path, struct cr_err *err)
+static int map_one(struct mappings *m, char **path, struct cr_err *err)
 {
 	const struct mapping *p = *path && (*path)[0] == '/' ? best(m, *path) : NULL;
 	size_t to, rest;
@@ -71,7 +72,7 @@ static int map_one(const struct mappings *m, char **path, struct cr_err *err)
 	rest = strlen(*path + p->len);
 	if (rest == 1 && (*path)[p->len] == '/')
 		rest = 0;
-	out = malloc(to + rest + 2);
+	out = cr_bump_alloc(m->memory, to + rest + 2);
 	if (!out)
 		return cr_err_sys(err, "out of memory");
 	memcpy(out, p->to, to);
@@ -79,14 +80,13 @@ static int map_one(const struct mappings *m, char **path, struct cr_err *err)
 	out[to + rest] = '\0';
 	if (to + rest == 0)
 		memcpy(out, "/", 2);
-	free(*path);
 	*path = out;
 	return 0;
 }
 
-static int map_message(const struct mappings *m, ProtobufCMessage *msg, struct cr_err *err);
+static int map_message(struct mappings *m, ProtobufCMessage *msg, struct cr_err *err);
 
-static int map_messages(const struct mappings *m, const ProtobufCFieldDescriptor *f, uint8_t *base,
+static int map_messages(struct mappings *m, const ProtobufCFieldDescriptor *f, uint8_t *base,
 			struct cr_err *err)
 {
 	ProtobufCMessage **list = *(ProtobufCMessage ***)(base + f->offset);
@@ -102,7 +102,7 @@ static int map_messages(const struct mappings *m, const ProtobufCFieldDescriptor
 	return 0;
 }
 
-static int map_message(const struct mappings *m, ProtobufCMessage *msg, struct cr_err *err)
+static int map_message(struct mappings *m, ProtobufCMessage *msg, struct cr_err *err)
 {
 	const ProtobufCMessageDescriptor *d = msg->descriptor;
 
@@ -122,7 +122,7 @@ static int map_message(const struct mappings *m, ProtobufCMessage *msg, struct c
 
 int paths_map(struct restore *r, struct cr_err *err)
 {
-	struct mappings m = { 0 };
+	struct mappings m = { .memory = &r->img.memory };
 	int ret = 0;
 
 	if (!r->opts.root && !r->opts.map_paths.count)
