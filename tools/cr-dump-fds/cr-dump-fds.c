@@ -48,14 +48,16 @@ static const struct cr_opt_spec spec = {
 static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
 {
 	struct dump *d = ctx;
+	struct cr_err ignored;
 
 	d->st = st;
 	if (!cr_stage_session(st, err))
 		return cr_err_wrap(err, "the stream comes from no freeze that lasts");
-	if (cr_session_hold(cr_stage_session(st, err), HOLD_MS, err) < 0)
-		return -1;
+	/* Of a freeze that has failed since, the stream says why. */
+	(void)!cr_session_hold(cr_stage_session(st, err), HOLD_MS, &ignored);
 	scan_prepare(d, (pid_t)cr_stage_header(st)->root_pid);
-	return cr_session_hold(cr_stage_session(st, err), 0, err);
+	(void)!cr_session_hold(cr_stage_session(st, err), 0, &ignored);
+	return 0;
 }
 
 static int note_shmem(struct dump *d, const Cr__Shmem *s, struct cr_err *err)
