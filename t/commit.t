@@ -106,20 +106,18 @@ no_bulk_but('img', 1, 'after all faults');
 
 # A commit that does not reach the freeze is taken back.  It is the last message
 # of those that a commit that goes well sends.
-SKIP: {
-	skip('strace is not installed', 1) if (sh('strace -V'))[0];
-	sh("cr-freeze -t $pid --then resume | cr-dump-mem -D count |
-		strace -qq -o messages -e trace=sendmsg cr-imgtool commit -D count");
-	my $last = () = slurp('messages') =~ /^sendmsg/mg;
-	ok($last >= 3, 'ready, release, commit');
-	for my $dir ('img', 'fresh') {
-		my $was = manifest($dir);
-		sh_is("cr-freeze -t $pid --then kill | cr-dump-mem -D $dir |
-			strace -qq -o /dev/null -e inject=sendmsg:error=EPIPE:when=$last cr-imgtool commit -D $dir",
-			111, qr/unable to end the freeze/, "$dir: the session is lost");
-		is(manifest($dir), $was, "$dir: what was there is there again");
-		goes_on($pid, $dir);
-	}
+my $failcall = "$BUILD/t/failcall";
+sh("cr-freeze -t $pid --then resume | cr-dump-mem -D count |
+	$failcall -o messages -e sendmsg:0:EPIPE '$BIN/cr-imgtool' commit -D count");
+my ($last) = slurp('messages') =~ /^made sendmsg (\d+)$/m;
+ok($last >= 3, 'ready, release, commit');
+for my $dir ('img', 'fresh') {
+	my $was = manifest($dir);
+	sh_is("cr-freeze -t $pid --then kill | cr-dump-mem -D $dir |
+		$failcall -e sendmsg:$last:EPIPE '$BIN/cr-imgtool' commit -D $dir",
+		111, qr/unable to end the freeze/, "$dir: the session is lost");
+	is(manifest($dir), $was, "$dir: what was there is there again");
+	goes_on($pid, $dir);
 }
 
 done_testing();
