@@ -1,0 +1,49 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: MIT
+# cr_checkpoint() and cr_restore() of libcr: the example, built against what is
+# installed, and how errors come out.
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use CRTest;
+
+if ($ENV{SANITIZE}) {
+	ok(1, 'a sanitized library needs its run time: nothing to be seen here');
+	done_testing;
+	exit;
+}
+my $root = tmpdir();
+my $there = "$root/opt/toolkit";
+exits(0, ['make', '-C', $TOP, 'install', "DESTDIR=$root", 'PREFIX=/opt/toolkit'], 'make install',
+	timeout => 280, env => { MAKEFLAGS => '', MAKELEVEL => '' });
+my $dir = tmpdir();
+my $flags = exits(0, ['pkg-config', "--define-variable=prefix=$there", '--cflags', '--libs', 'libcr'],
+	'pkg-config', env => { PKG_CONFIG_PATH => "$there/lib/pkgconfig" })->{out};
+exits(0, ['sh', '-c', "gcc -Wall -Werror -o $dir/example $TOP/examples/checkpoint-child.c "
+	. join(' ', split ' ', $flags)], 'the example compiles');
+my %env = (LD_LIBRARY_PATH => "$there/lib");
+
+# The program counts, and ends with 42 when the file is there.
+my $count = 'cd "$0" && n=0; while [ ! -e end ]; do n=$((n + 1)); echo $n >>log; sleep 0.05; done; exit 42';
+my $pid = background(["$dir/example", "$dir/img", 'sh', '-c', $count, $dir], out => "$dir/out",
+	err => "$dir/err", env => \%env);
+ok(wait_for(60, sub { (slurp("$dir/out", 1) // '') =~ /restored/ || !alive($pid) }), 'it is restored');
+my $lines = () = slurp("$dir/log") =~ /\n/g;
+ok(wait_for(30, sub { (() = slurp("$dir/log") =~ /\n/g) > $lines }), 'and goes on');
+my @n = split ' ', slurp("$dir/log");
+is("@n", join(' ', 1 .. @n), 'from where it was');
+touch("$dir/end");
+is(describe(finish($pid, 30)), 'exit 42', 'it is our child: its status comes back') or
+	diag(slurp("$dir/err"));
+is(slurp("$dir/out"), "saved\nrestored\n", 'in this order');
+
+# What is refused has its class, its message, and harms nobody.
+my $refused = background(["$dir/example", "$dir/img2", 'python3', '-c',
+	'import os,time; os.open("/dev/kmsg", os.O_RDONLY); open("' . $dir . '/up", "w").close(); time.sleep(1000)'],
+	out => "$dir/out2", err => "$dir/err2", env => \%env);
+is(describe(finish($refused, 60)), 'exit 1', 'a refusal');
+like(slurp("$dir/err2"), qr/fd \d+: .*\/dev\/kmsg/, 'each line is told');
+like(slurp("$dir/err2"), qr/^not saved: /m, 'and the last is the error');
+my ($left) = grep { (slurp("/proc/$_/cmdline", 1) // '') =~ /kmsg/ } map { m{(\d+)} } glob('/proc/[0-9]*');
+ok($left, 'the program lives on') and kill 'KILL', $left;
+
+done_testing;
