@@ -56,6 +56,10 @@ for my $args ([], ['sighand']) {
 
 	like($r->{err}, qr/^cr-freeze: pid $child: shares its memory with process $t->{pid}/m,
 		'by name');
+	$r = exits(1, [tool('cr-checkpoint'), '-j', '-t', $child, '-D', tmpdir() . '/img'],
+		'the child by itself is refused as well');
+	like($r->{err}, qr/^cr-freeze: pid $child: shares its memory with process $t->{pid} outside/m,
+		'it says why');
 	ok(!-e "$t->{img}/manifest.img", 'nothing is committed');
 	$t->verify('goes on');
 }

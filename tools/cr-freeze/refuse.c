@@ -35,14 +35,10 @@ static const struct ns {
 	const char *name;
 	const char *of_children;
 } namespaces[] = {
-	{ "mnt", NULL },
-	{ "pid", "pid_for_children" },
-	{ "net", NULL },
-	{ "ipc", NULL },
-	{ "uts", NULL },
-	{ "user", NULL },
-	{ "cgroup", NULL },
-	{ "time", "time_for_children" },
+	{ "mnt", NULL },    { "pid", "pid_for_children" },
+	{ "net", NULL },    { "ipc", NULL },
+	{ "uts", NULL },    { "user", NULL },
+	{ "cgroup", NULL }, { "time", "time_for_children" },
 };
 
 /* 0: the kernel does not know it, or nobody has been born there yet. */
@@ -101,6 +97,13 @@ static int check_shared(struct check *c, const struct cr_process *p, const struc
 {
 	char what[96];
 
+	if (share->outside) {
+		snprintf(what, sizeof(what),
+			 "shares its %s with process %d outside of the tree: not supported",
+			 share->what, (int)share->outside);
+		if (refuse(c, p->pid, "", what, "", err) < 0)
+			return -1;
+	}
 	if (!share->vm)
 		return 0;
 	snprintf(what, sizeof(what), "shares its memory with process %d: not supported",

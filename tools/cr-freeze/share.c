@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "proc.h"
 
 /* Processes in the order of kcmp(2); the first of those with the same is in. */
 struct order {
 	int type;
 	size_t field;	/* of struct share */
+	const char *what;
 	const struct cr_process **list;
 	unsigned int count;
 };
@@ -45,15 +47,85 @@ static int place(struct order *o, const struct cr_process *p, pid_t *same, struc
 	return 0;
 }
 
+/* Processes outside of the tree that may have been made to share something. */
+struct near {
+	pid_t *list;
+	unsigned int count;
+};
+
+/* The root's parent and its other children: whoever has called clone(2) for the
+ * root, or whom the root has made a child of its parent (CLONE_PARENT). */
+static int find_near(const struct cr_tree *tree, struct near *out, struct cr_err *err)
+{
+	struct cr_proc_stat st;
+	pid_t parent, *grown;
+
+	if (cr_proc_stat(tree->procs[0]->pid, &st, err) < 0)
+		return -1;
+	parent = (pid_t)st.field[4];
+	/* In another pid namespace: nobody whom we could name. */
+	if (parent <= 0 || cr_proc_children(parent, &out->list, &out->count, err) < 0)
+		return 0;
+	grown = realloc(out->list, (out->count + 1) * sizeof(*grown));
+	if (!grown)
+		return cr_err_sys(err, "out of memory");
+	grown[out->count++] = parent;
+	out->list = grown;
+	return 0;
+}
+
+static bool in_tree(const struct cr_tree *tree, pid_t pid)
+{
+	/* Of the parent's children the root only is. */
+	return pid == tree->procs[0]->pid;
+}
+
+static void look_outside(const struct order *o, const struct cr_tree *tree, const struct near *near,
+			 struct share *list)
+{
+	for (unsigned int i = 0; i < near->count; i++) {
+		unsigned int lo = 0, hi = o->count;
+
+		while (lo < hi && !in_tree(tree, near->list[i])) {
+			unsigned int mid = (lo + hi) / 2;
+			const struct cr_process *p = o->list[mid];
+			long r = syscall(SYS_kcmp, near->list[i], cr_process_eye(p), o->type, 0, 0);
+
+			if (r < 0)
+				break;	/* it has ended, or is not ours to look at */
+			if (r == 0) {
+				for (unsigned int k = 0; k < tree->count; k++)
+					if (tree->procs[k] == p) {
+						list[k].outside = near->list[i];
+						list[k].what = o->what;
+					}
+				break;
+			}
+			if (r == 2)
+				lo = mid + 1;
+			else
+				hi = mid;
+		}
+	}
+}
+
 struct share *share_find(const struct cr_tree *tree, struct cr_err *err)
 {
 	struct order orders[] = {
-		{ .type = KCMP_VM, .field = offsetof(struct share, vm) },
-		{ .type = KCMP_FILES, .field = offsetof(struct share, files) },
-		{ .type = KCMP_FS, .field = offsetof(struct share, fs) },
+		{ .type = KCMP_VM, .field = offsetof(struct share, vm), .what = "memory" },
+		{ .type = KCMP_FILES,
+		  .field = offsetof(struct share, files),
+		  .what = "descriptor table" },
+		{ .type = KCMP_FS,
+		  .field = offsetof(struct share, fs),
+		  .what = "working directory" },
 	};
 	struct share *list = calloc(tree->count, sizeof(*list));
 	int ret = list ? 0 : cr_err_sys(err, "out of memory");
+	struct near near = { 0 };
+
+	if (ret == 0)
+		ret = find_near(tree, &near, err);
 
 	for (size_t k = 0; ret == 0 && k < sizeof(orders) / sizeof(orders[0]); k++) {
 		orders[k].list = calloc(tree->count + 1, sizeof(*orders[k].list));
@@ -63,8 +135,11 @@ struct share *share_find(const struct cr_tree *tree, struct cr_err *err)
 			if (!tree->procs[i]->zombie)
 				ret = place(&orders[k], tree->procs[i],
 					    (pid_t *)((char *)&list[i] + orders[k].field), err);
+		if (ret == 0)
+			look_outside(&orders[k], tree, &near, list);
 		free(orders[k].list);
 	}
+	free(near.list);
 	/* Who shares handlers shares memory, too. */
 	for (unsigned int i = 0; ret == 0 && i < tree->count; i++)
 		if (list[i].vm && syscall(SYS_kcmp, cr_process_eye(tree->procs[i]), list[i].vm,

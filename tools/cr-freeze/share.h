@@ -14,6 +14,9 @@ struct share {
 	pid_t files;
 	pid_t fs;
 	pid_t sighand;
+	pid_t outside;		/* the root's parent or another child of that, which is not
+				 * of the tree but has the same; 0: none */
+	const char *what;	/* "memory", ... */
 };
 
 /* One for each process of the tree; malloc'ed, NULL on an error.  Also fills
