@@ -5,10 +5,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clean.h"
 #include "proc.h"
+
+#define LOOKS 100
 
 static pid_t restored_root;
 
@@ -33,12 +36,22 @@ static void foreground(pid_t from, pid_t to)
 	signal(SIGTTOU, old);
 }
 
+/*
+ * Is it, or about to be?  One that its tracer has let go a moment ago is told
+ * of as stopped while it is still on its way from one stop to the other.
+ */
 static bool is_stopped(pid_t pid)
 {
-	struct cr_proc_stat st;
+	static const struct timespec tick = { 0, 1000000 };
+	struct cr_proc_stat st = { .state = 'T' };
 	struct cr_err ignored;
 
-	return cr_proc_stat(pid, &st, &ignored) == 0 && st.state == 'T';
+	for (int i = 0; i < LOOKS; i++) {
+		if (cr_proc_stat(pid, &st, &ignored) < 0 || st.state == 'T')
+			break;
+		nanosleep(&tick, NULL);
+	}
+	return st.state == 'T';
 }
 
 /* For the shell we are the job: it sees us stop, and lets us go on. */
