@@ -11,7 +11,7 @@
 #include "clean.h"
 #include "proc.h"
 
-#define LOOKS 100
+#define LOOKS 1000	/* milliseconds, of which a busy machine may take many */
 
 static pid_t restored_root;
 
