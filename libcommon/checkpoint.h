@@ -13,10 +13,11 @@
  * CR_REFUSED when something cannot be carried, or is in the way: nothing was
  * changed then.
  *
- * While a call runs the caller has one more child, which is the call's to wait
- * for: a program that waits for any child elsewhere gives CR_SYSTEM.  Nothing
- * else of the caller is touched: no signal, no descriptor.  Calls may go on in
- * several threads at once.
+ * While a call runs the caller has one more child, and gets SIGCHLD for its end.
+ * That child is the call's to wait for; when somebody else has done so, or SIGCHLD
+ * is ignored, its end is known all the same since Linux 6.15, before that the
+ * call gives CR_SYSTEM.  No other signal and no descriptor of the caller is
+ * touched.  Calls may go on in several threads at once.
  *
  * Set a struct to zero, then its .size to sizeof, then what is wanted: later
  * versions add members at the end.

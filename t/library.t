@@ -37,13 +37,36 @@ is(describe(finish($pid, 30)), 'exit 42', 'it is our child: its status comes bac
 is(slurp("$dir/out"), "saved\nrestored\n", 'in this order');
 
 # What is refused has its class, its message, and harms nobody.
-my $refused = background(["$dir/example", "$dir/img2", 'python3', '-c',
-	'import os,time; os.open("/dev/kmsg", os.O_RDONLY); open("' . $dir . '/up", "w").close(); time.sleep(1000)'],
-	out => "$dir/out2", err => "$dir/err2", env => \%env);
+my $open = 'import os,time; os.open("/dev/kmsg", os.O_RDONLY); open("up", "w").write(str(os.getpid())); '
+	. 'time.sleep(1000)';
+my $waits = "cd $dir && (/usr/bin/env python3 -c '$open' &) ; while [ ! -s up ]; do sleep 0.05; done";
+system('sh', '-c', $waits) == 0 or BAIL_OUT('no program');
+my $left = slurp("$dir/up");
+spew("$dir/refused.c", <<'C');
+#include <checkpoint.h>
+#include <stdio.h>
+#include <stdlib.h>
+static void say(void *ctx, const char *line) { fprintf(ctx, "%s\n", line); }
+int main(int argc, char **argv)
+{
+	struct cr_checkpoint_options o = { .size = sizeof(o), .message = say, .ctx = stderr };
+	struct cr_err err;
+	o.pid = atoi(argv[1]);
+	o.images_dir = argv[2];
+	o.shell_job = true;
+	if (argc == 3 && cr_checkpoint(&o, &err) == 0)
+		return 0;
+	fprintf(stderr, "not saved: %s\n", err.msg);
+	return err.class;
+}
+C
+exits(0, ['sh', '-c', "gcc -Wall -Werror -o $dir/refused $dir/refused.c " . join(' ', split ' ', $flags)],
+	'another program compiles');
+my $refused = background(["$dir/refused", $left, "$dir/img2"], out => "$dir/out2", err => "$dir/err2",
+	env => \%env);
 is(describe(finish($refused, 60)), 'exit 1', 'a refusal');
 like(slurp("$dir/err2"), qr/fd \d+: .*\/dev\/kmsg/, 'each line is told');
 like(slurp("$dir/err2"), qr/^not saved: /m, 'and the last is the error');
-my ($left) = grep { (slurp("/proc/$_/cmdline", 1) // '') =~ /kmsg/ } map { m{(\d+)} } glob('/proc/[0-9]*');
-ok($left, 'the program lives on') and kill 'KILL', $left;
-
+ok(alive($left), 'the program lives on');
+kill 'KILL', $left;
 done_testing;
