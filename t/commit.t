@@ -120,4 +120,31 @@ for my $dir ('img', 'fresh') {
 	goes_on($pid, $dir);
 }
 
+# What the freeze itself has named is never committed, whoever asks for it.
+{
+	my $job = background(['sleep', '1000']);	# in our session
+	my $ask = <<'E';
+use Socket;
+my $stream = '';
+until ($stream =~ /(cr-[0-9a-f]{32})/) { sysread(STDIN, $stream, 4096, length $stream) or exit 9 }
+socket(my $s, AF_UNIX, SOCK_SEQPACKET, 0) or exit 8;
+my ($name) = $stream =~ /(cr-[0-9a-f]{32})/;
+connect($s, pack_sockaddr_un("\0$name")) or exit 7;
+# struct cr_session_msg: READY, then COMMIT when all has been said
+send($s, pack('L2', 80, 0) . "\0" x 72, 0);
+until ($stream =~ /led from outside/) { sysread(STDIN, $stream, 65536, length $stream) or exit 6 }
+send($s, pack('L2', 80, 9) . "\0" x 72, 0);
+recv($s, my $answer, 65536, 0);
+print unpack('x28 L', $answer), ' ', substr($answer, 80), "\n";
+E
+	wait_for(10, sub { (slurp("/proc/$job/comm", 1) // '') eq "sleep\n" });
+	my $r = run(['sh', '-c', '"$0" -t "$1" --then kill | perl -e "$2"', tool('cr-freeze'), $job, $ask]);
+	like($r->{err}, qr/led from outside/, 'the freeze refuses');
+	is($r->{out}, "1 the freeze has named what is not supported\n", 'and a commit as well');
+	ok(wait_for(10, sub { (slurp("/proc/$job/status", 1) // '') =~ /^State:\tS.*^TracerPid:\t0$/ms }),
+		'the process goes on, untraced');
+	kill 'TERM', $job;
+	is(describe(finish($job, 10)), 'killed by signal 15', 'and can be ended');
+}
+
 done_testing();

@@ -141,6 +141,46 @@ subtest 'a pipe that leads outside' => sub {
 	finish($pid, 5);
 };
 
+subtest 'fifos and terminals that are open outside too' => sub {
+	my $p = start(<<'E');
+os.mkfifo('fifo')
+f = os.open('fifo', os.O_RDWR | os.O_NONBLOCK); os.write(f, b'x')
+m, s = os.openpty(); name = os.ttyname(s)
+open('name', 'w').write(name)
+E
+	my ($by, $res) = dump_of($p, $dump);
+	unlike($res->{err}, qr/fifo.*outside|ptmx.*outside|pts.*outside/, 'neither is refused alone');
+	my $name = slurp("$p->{dir}/name");
+	open(my $fifo, '+<', "$p->{dir}/fifo") or die "fifo: $!";
+	sysopen(my $tty, $name, POSIX::O_RDWR() | POSIX::O_NOCTTY()) or die "$name: $!";
+	($by, $res) = dump_of($p, $dump);
+	like($res->{err}, qr/fifo \(\S+\): it is open outside of the tree too, in pid $$ \(/,
+		'the fifo is named, with the process');
+	is(() = $res->{err} =~ /outside of the tree too, in pid $$ \(/g, 2, 'so is the terminal');
+	close $fifo;
+	close $tty;
+	($by, $res) = dump_of($p, $dump);
+	unlike($res->{err}, qr/outside of the tree/, 'and they are not once they are closed here');
+	end_well($p);
+};
+
+subtest 'a directory that is watched by F_NOTIFY' => sub {
+	my $p = start(<<'E');
+import signal
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+quiet = os.open('.', os.O_RDONLY | os.O_DIRECTORY)
+d = os.open('.', os.O_RDONLY | os.O_DIRECTORY)
+os.dup2(quiet, 60); os.dup2(d, 61)
+os.close(d); os.close(quiet)
+fcntl.fcntl(61, fcntl.F_NOTIFY, fcntl.DN_CREATE | fcntl.DN_MULTISHOT)
+E
+	my ($by, $res) = dump_of($p, $dump);
+	like($res->{err}, qr/pid $p->{pid}: fd 61: directory \(.*\): it has an owner and may be watched by F_NOTIFY/,
+		'it is refused');
+	unlike($res->{err}, qr/fd 60:/, 'another one is not');
+	end_well($p);
+};
+
 subtest 'a pipe with both ends inside that is open outside too' => sub {
 	pipe(my $r, my $w) or die;
 	my $pid = fork();

@@ -6,6 +6,7 @@
 #include "clean.h"
 #include "fileref.h"
 #include "ghosts.h"
+#include "holder.h"
 #include "kinds.h"
 #include "natures.h"
 #include "pipe-state.h"
@@ -57,12 +58,20 @@ static int put_pipe(struct dump *d, struct fifo *p, struct cr_err *err)
 	struct file *f = p->state.reader ? p->state.reader : p->state.writer;
 	cr_auto_fd int fd = file_get(f, err);
 	char what[128];
+	struct holder h;
 	bool found;
 
 	if (fd < 0)
 		return -1;
 	p->state.id = ++d->n_pipes;
 	p->end = pipe_state_end(&p->state, fd);
+	/* Somebody outside would go on with the old bytes, or lose the new ones. */
+	if ((p->end == PIPE_INSIDE || p->end == PIPE_HANGUP) &&
+	    holder_find(d, p->dev, p->ino, 0, &h)) {
+		holder_describe(&h, what, sizeof(what));
+		p->refused = true;
+		return file_refuse(d, f, "fifo", what, "close it there", err);
+	}
 	if (p->end == PIPE_INSIDE || p->end == PIPE_HANGUP)
 		return pipe_state_put(d, &p->state, fd, "fifo", err);
 	/* A fifo may be open in a process that has nothing to do with us. */

@@ -12,9 +12,13 @@
 #include "parse.h"
 #include "proc.h"
 
-/* Pipes that are open outside, and in which process. */
+#define PIPE "pipe:["
+#define PTS "/dev/pts/"
+
+/* What is open outside, and in which process. */
 struct holders {
-	struct map pipes;
+	struct map pipes;	/* by inode */
+	struct map ptys;	/* by 1 + number */
 };
 
 static bool holds(pid_t pid, dev_t dev, ino_t ino, dev_t rdev)
@@ -63,26 +67,38 @@ bool holder_find(const struct dump *d, dev_t dev, ino_t ino, dev_t rdev, struct 
 	return false;
 }
 
-static void note_pipes(struct map *pipes, pid_t pid)
+static void note(struct map *map, uint64_t key, pid_t pid)
+{
+	struct cr_err ignored;
+
+	/* Out of memory is found out soon enough. */
+	if (!map_get(map, key) && map_put(map, key, (void *)(uintptr_t)pid, &ignored) < 0)
+		return;
+}
+
+static void note_all(struct holders *h, pid_t pid)
 {
 	char path[64], link[64];
 	cr_auto_dir DIR *dir = NULL;
-	struct cr_err ignored;
 	struct dirent *e;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	dir = opendir(path);
 	while (dir && (e = readdir(dir))) {
 		ssize_t n = readlinkat(dirfd(dir), e->d_name, link, sizeof(link) - 1);
-		uint64_t ino;
+		uint64_t number;
 
-		if (n < 7)
+		if (n <= 0)
+			continue;
+		link[n] = '\0';
+		if (strncmp(link, PTS, strlen(PTS)) == 0 &&
+		    cr_parse_u64(link + strlen(PTS), 10, 0, UINT32_MAX, &number) == 0)
+			note(&h->ptys, number + 1, pid);
+		if (strncmp(link, PIPE, strlen(PIPE)) != 0)
 			continue;
 		link[n - 1] = '\0';
-		if (strncmp(link, "pipe:[", 6) == 0 &&
-		    cr_parse_u64(link + 6, 10, 1, UINT64_MAX, &ino) == 0 && !map_get(pipes, ino) &&
-		    map_put(pipes, ino, (void *)(uintptr_t)pid, &ignored) < 0)
-			return;
+		if (cr_parse_u64(link + strlen(PIPE), 10, 1, UINT64_MAX, &number) == 0)
+			note(&h->pipes, number, pid);
 	}
 }
 
@@ -95,26 +111,52 @@ static struct holders *find_all(const struct dump *d)
 
 	while (h && proc && (e = readdir(proc)))
 		if (cr_parse_pid(e->d_name, &pid) == 0 && !process_of(d, pid) && pid != getpid())
-			note_pipes(&h->pipes, pid);
+			note_all(h, pid);
 	return h;
 }
 
-bool holder_of_pipe(struct dump *d, ino_t ino, struct holder *out)
+static const struct holders *holders_of(struct dump *d)
 {
-	pid_t pid;
-
 	if (!d->holders)
 		d->holders = find_all(d);
-	pid = d->holders ? (pid_t)(uintptr_t)map_get(&d->holders->pipes, ino) : 0;
+	return d->holders;
+}
+
+static bool found(const struct map *map, uint64_t key, struct holder *out)
+{
+	pid_t pid = (pid_t)(uintptr_t)map_get(map, key);
+
 	if (pid)
 		fill_holder(pid, out);
 	return pid != 0;
 }
 
+bool holder_of_pipe(struct dump *d, ino_t ino, struct holder *out)
+{
+	const struct holders *h = holders_of(d);
+
+	return h && found(&h->pipes, ino, out);
+}
+
+bool holder_of_pty(struct dump *d, unsigned int number, struct holder *out)
+{
+	const struct holders *h = holders_of(d);
+
+	return h && found(&h->ptys, (uint64_t)number + 1, out);
+}
+
+void holder_describe(const struct holder *h, char *what, size_t size)
+{
+	snprintf(what, size, "it is open outside of the tree too, in pid %d (%s)", (int)h->pid,
+		 h->comm);
+}
+
 void holders_free(struct dump *d)
 {
-	if (d->holders)
+	if (d->holders) {
 		map_clear(&d->holders->pipes);
+		map_clear(&d->holders->ptys);
+	}
 	free(d->holders);
 	d->holders = NULL;
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "peek.h"
+
 #ifndef F_GETOWNER_UIDS /* 3.7, with CONFIG_CHECKPOINT_RESTORE */
 #define F_GETOWNER_UIDS 17
 #endif
@@ -18,6 +20,22 @@ struct owner {
 	struct owner *next;
 };
 
+/*
+ * Whoever asks for F_NOTIFY becomes the owner; the request itself is seen
+ * nowhere.  An inode that nobody watches in any way has none.
+ */
+static bool may_be_watched(struct dump *d, int fd)
+{
+	struct peek p = { .kernel = dump_peek(d) };
+	uint64_t inode, marks;
+
+	if (!p.kernel)
+		return true;
+	inode = peek_member(&p, peek_file(&p, fd), "file", "f_inode", 8);
+	marks = peek_member(&p, inode, "inode", "i_fsnotify_marks", 8);
+	return peek_fault(&p) || marks;
+}
+
 int owner_look(struct dump *d, struct file *f, int fd, struct cr_err *err)
 {
 	struct owner o = { .file = f }, *copy;
@@ -28,6 +46,12 @@ int owner_look(struct dump *d, struct file *f, int fd, struct cr_err *err)
 	/* A signal without an owner is never sent. */
 	if (!o.ex.pid && !(f->flags & O_ASYNC))
 		return 0;
+	if (f->has_stat && S_ISDIR(f->sb.st_mode) && may_be_watched(d, fd))
+		return file_refuse(
+			d, f, "directory",
+			"it has an owner and may be watched by F_NOTIFY, which cannot be "
+			"carried",
+			"close it, use inotify, or dump with CAP_BPF and CAP_PERFMON", err);
 	signal = fcntl(fd, F_GETSIG);
 	if (signal < 0)
 		return cr_err_sys(err, "F_GETSIG");

@@ -87,8 +87,7 @@ static int refuse_shared(struct dump *d, const struct file *f, const struct hold
 {
 	char what[128], remedy[128];
 
-	snprintf(what, sizeof(what), "it is open outside of the tree too, in pid %d (%s)",
-		 (int)h->pid, h->comm);
+	holder_describe(h, what, sizeof(what));
 	snprintf(remedy, sizeof(remedy), "close it there, or use --external '%.60s'", f->target);
 	return file_refuse(d, f, "pipe", what, remedy, err);
 }

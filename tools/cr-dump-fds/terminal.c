@@ -174,6 +174,11 @@ static int put_pty(struct dump *d, struct terminal *t, int master, Cr__Terminal 
 			 (int)h.pid, h.comm);
 		return refuse(d, t, what, "dump a tree that has both", err);
 	}
+	/* Its own terminal would be another one afterwards. */
+	if (t->slave && holder_of_pty(d, minor(t->dev), &h)) {
+		holder_describe(&h, what, sizeof(what));
+		return refuse(d, t, what, "close it there", err);
+	}
 	if (!k)
 		return put_unseen(d, t, master, m, err);
 	ret = pty_bytes_look(k, master, m, &bytes, what, sizeof(what), err);

@@ -183,6 +183,8 @@ static int frozen(struct server *srv, struct cr_writer *w, enum finish how, stru
 	if (ret == 0) {
 		cr_fault("frozen");
 		ret = emit(w, tree, sl, &refused, err);
+		if (refused)
+			server_forbid_commit(srv);
 		if (ret == 0 && cr_stage_is_pipe(STDOUT_FILENO))
 			ret = server_run(srv, tree, STDOUT_FILENO, frozen_seconds(), commit, &how,
 					 err);

@@ -39,6 +39,7 @@ struct server {
 	uint64_t deadline;	/* CLOCK_MONOTONIC, ns */
 	bool ended;	/* the tree has its end */
 	bool committed;
+	bool forbidden;	/* no end but to go on */
 	struct cr_tree *tree;
 	server_commit commit;
 	void *ctx;
@@ -222,6 +223,8 @@ static int do_end(struct server *s, struct cr_session_msg *m, struct cr_err *err
 
 	if (!s->tree || s->committed)
 		return cr_err_set(err, CR_REFUSED, "nothing is frozen here");
+	if (s->forbidden)
+		return cr_err_set(err, CR_REFUSED, "the freeze has named what is not supported");
 	cr_fault(early ? "release" : "commit");
 	if (!s->ended)
 		s->ended = s->commit(s->tree, early, s->ctx);
@@ -360,6 +363,11 @@ static int patience(const struct server *s, int ms, uint64_t until_ns)
 		return ms;
 	left = now < until_ns ? (until_ns - now) / 1000000 + 1 : 0;
 	return ms >= 0 && (uint64_t)ms < left ? ms : (int)left;
+}
+
+void server_forbid_commit(struct server *s)
+{
+	s->forbidden = true;
 }
 
 int server_run(struct server *s, struct cr_tree *tree, int out_fd, unsigned int seconds,

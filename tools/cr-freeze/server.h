@@ -23,6 +23,9 @@ void server_free(struct server *s);
 /* Serve until a client has said that the pipeline is up, at most @ms. */
 int server_wait_ready(struct server *s, int out_fd, int ms, struct cr_err *err) CR_MUST;
 
+/* The warden has named something that is not supported: nothing is committed. */
+void server_forbid_commit(struct server *s);
+
 /* Serve until @out_fd has no reader left or a commit was carried out.
  * @seconds: not longer than that after the freeze began; 0: as long as it takes.
  * Returns 1 after a commit, 0 without, -1 after a signal or an error. */
