@@ -3,14 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bpf-load.h"
 #include "btf.h"
 #include "clean.h"
 #include "msg.h"
@@ -47,28 +46,31 @@ static const struct bpf_insn program[] = {
 	{ 0 },
 	{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_6 },
 	{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_1, .imm = AT(data) },
-	{ .code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_6,
+	{ .code = BPF_LDX | BPF_MEM | BPF_W,
+	  .dst_reg = BPF_REG_2,
+	  .src_reg = BPF_REG_6,
 	  .off = AT(len) },
 	{ .code = BPF_JMP | BPF_JLE | BPF_K, .dst_reg = BPF_REG_2, .off = 1, .imm = DATA },
 	{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = DATA },
-	{ .code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_6,
+	{ .code = BPF_LDX | BPF_MEM | BPF_DW,
+	  .dst_reg = BPF_REG_3,
+	  .src_reg = BPF_REG_6,
 	  .off = AT(addr) },
 	{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_read_kernel },
-	{ .code = BPF_STX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_6, .src_reg = BPF_REG_0,
+	{ .code = BPF_STX | BPF_MEM | BPF_W,
+	  .dst_reg = BPF_REG_6,
+	  .src_reg = BPF_REG_0,
 	  .off = AT(result) },
 	{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_get_current_task },
-	{ .code = BPF_STX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_6, .src_reg = BPF_REG_0,
+	{ .code = BPF_STX | BPF_MEM | BPF_DW,
+	  .dst_reg = BPF_REG_6,
+	  .src_reg = BPF_REG_0,
 	  .off = AT(addr) },
 	{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
 	{ .code = BPF_JMP | BPF_EXIT },
 };
 
 #define INSNS (sizeof(program) / sizeof(program[0]))
-
-static int bpf(int cmd, union bpf_attr *attr)
-{
-	return (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
-}
 
 /* An array of one request, which we map. */
 static int make_map(struct request **req)
@@ -80,7 +82,7 @@ static int make_map(struct request **req)
 	attr.value_size = sizeof(struct request);
 	attr.max_entries = 1;
 	attr.map_flags = BPF_F_MMAPABLE;
-	map = bpf(BPF_MAP_CREATE, &attr);
+	map = bpf_call(BPF_MAP_CREATE, &attr);
 	if (map < 0)
 		return -1;
 	*req = mmap(NULL, sizeof(struct request), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
@@ -93,28 +95,15 @@ static int make_map(struct request **req)
 
 static int load_program(int map)
 {
-	/* Some helpers are for programs under the GPL alone. */
-	static const char licence[] = "Dual MIT/GPL";
-	cr_auto_free char *log = cr_verbose ? calloc(1, LOG_BYTES) : NULL;
 	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_SYSCALL };
 	struct bpf_insn insns[INSNS];
-	int fd;
 
 	memcpy(insns, program, sizeof(insns));
 	insns[0].imm = map;
 	attr.insns = (uintptr_t)insns;
 	attr.insn_cnt = INSNS;
-	attr.license = (uintptr_t)licence;
 	attr.prog_flags = BPF_F_SLEEPABLE;
-	fd = bpf(BPF_PROG_LOAD, &attr);
-	if (fd >= 0 || !log)
-		return fd;
-	attr.log_buf = (uintptr_t)log;
-	attr.log_size = LOG_BYTES;
-	attr.log_level = 1;
-	fd = bpf(BPF_PROG_LOAD, &attr);
-	cr_debug("no BPF program: %s\n%s", strerror(errno), log);
-	return fd;
+	return bpf_load(&attr, "BPF program");
 }
 
 /* Run it on *k->req-> */
@@ -123,7 +112,7 @@ static int run(struct kernel_peek *k)
 	union bpf_attr attr = { 0 };
 
 	attr.test.prog_fd = (uint32_t)k->prog;
-	return bpf(BPF_PROG_RUN, &attr);
+	return bpf_call(BPF_PROG_RUN, &attr);
 }
 
 int kernel_peek(struct kernel_peek *k, uint64_t addr, void *buf, size_t len)

@@ -4,21 +4,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/bpf.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bpf-load.h"
 #include "btf.h"
 #include "clean.h"
-#include "msg.h"
 
 #define CHUNK (256u << 10)
 #define PATH_BYTES 4096
-#define LOG_BYTES 65536
 
 /* What the program writes for a descriptor, followed by .path_len bytes. */
 struct raw {
@@ -261,45 +258,17 @@ static void build(struct program *p, const struct layout *l, int map)
 
 /* --- the kernel's side ------------------------------------------------------- */
 
-static int bpf(int cmd, union bpf_attr *attr)
-{
-	return (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
-}
-
-static int make_map(void)
-{
-	union bpf_attr attr = { .map_type = BPF_MAP_TYPE_PERCPU_ARRAY };
-
-	attr.key_size = 4;
-	attr.value_size = PATH_BYTES;
-	attr.max_entries = 1;
-	return bpf(BPF_MAP_CREATE, &attr);
-}
-
 static int load_program(const struct layout *l, int map)
 {
-	/* Some helpers are for programs under the GPL alone. */
-	static const char licence[] = "Dual MIT/GPL";
 	struct program p = { 0 };
-	cr_auto_free char *log = calloc(1, LOG_BYTES);
 	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_TRACING };
-	int fd;
 
 	build(&p, l, map);
 	attr.expected_attach_type = BPF_TRACE_ITER;
 	attr.attach_btf_id = l->target;
 	attr.insns = (uintptr_t)p.insns;
 	attr.insn_cnt = p.n;
-	attr.license = (uintptr_t)licence;
-	fd = bpf(BPF_PROG_LOAD, &attr);
-	if (fd >= 0 || !log || !cr_verbose)
-		return fd;
-	attr.log_buf = (uintptr_t)log;
-	attr.log_size = LOG_BYTES;
-	attr.log_level = 1;
-	fd = bpf(BPF_PROG_LOAD, &attr);
-	cr_debug("no BPF iterator: %s\n%s", strerror(errno), log);
-	return fd;
+	return bpf_load(&attr, "BPF iterator");
 }
 
 struct kernel_table *kernel_table_open(void)
@@ -312,7 +281,7 @@ struct kernel_table *kernel_table_open(void)
 		return NULL;
 	t->map = t->prog = NONE;
 	if (b && find_layout(b, &l)) {
-		t->map = make_map();
+		t->map = bpf_percpu_map(PATH_BYTES);
 		if (t->map >= 0)
 			t->prog = load_program(&l, t->map);
 	}
@@ -345,12 +314,12 @@ static int open_iterator(const struct kernel_table *t, pid_t tid)
 	attr.link_create.attach_type = BPF_TRACE_ITER;
 	attr.link_create.iter_info = (uintptr_t)&which;
 	attr.link_create.iter_info_len = sizeof(which);
-	link = bpf(BPF_LINK_CREATE, &attr);
+	link = bpf_call(BPF_LINK_CREATE, &attr);
 	if (link < 0)
 		return -1;
 	memset(&attr, 0, sizeof(attr));
 	attr.iter_create.link_fd = (uint32_t)link;
-	return bpf(BPF_ITER_CREATE, &attr);
+	return bpf_call(BPF_ITER_CREATE, &attr);
 }
 
 static int read_text(struct kernel_table *t, int fd)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "per-cpu.h"
 
-#include <linux/bpf.h>
-#include <sys/syscall.h>
+#include <stddef.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "bpf-load.h"
 #include "clean.h"
 
 #define LOOKUP_PERCPU 195 /* BPF_FUNC_map_lookup_percpu_elem */
@@ -14,21 +14,6 @@ struct request {
 	uint64_t cpu;
 	uint64_t address;
 };
-
-static int bpf(int cmd, union bpf_attr *attr)
-{
-	return (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
-}
-
-static int make_map(void)
-{
-	union bpf_attr attr = { .map_type = BPF_MAP_TYPE_PERCPU_ARRAY };
-
-	attr.key_size = 4;
-	attr.value_size = 8;
-	attr.max_entries = 1;
-	return bpf(BPF_MAP_CREATE, &attr);
-}
 
 /* address = lookup(map, 0, cpu) */
 static int load_program(int map)
@@ -53,14 +38,12 @@ static int load_program(int map)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	static const char licence[] = "Dual MIT/GPL";
 	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_SYSCALL };
 
 	attr.insns = (uintptr_t)insns;
 	attr.insn_cnt = sizeof(insns) / sizeof(insns[0]);
-	attr.license = (uintptr_t)licence;
 	attr.prog_flags = BPF_F_SLEEPABLE;
-	return bpf(BPF_PROG_LOAD, &attr);
+	return bpf_load(&attr, "look at each CPU's part");
 }
 
 static uint64_t address_on(int prog, unsigned int cpu)
@@ -70,12 +53,12 @@ static uint64_t address_on(int prog, unsigned int cpu)
 
 	attr.test.ctx_in = (uintptr_t)&q;
 	attr.test.ctx_size_in = sizeof(q);
-	return bpf(BPF_PROG_RUN, &attr) < 0 ? 0 : q.address;
+	return bpf_call(BPF_PROG_RUN, &attr) < 0 ? 0 : q.address;
 }
 
 unsigned int per_cpu_offsets(struct peek *p, uint64_t offsets[PER_CPU_MAX])
 {
-	cr_auto_fd int map = make_map();
+	cr_auto_fd int map = bpf_percpu_map(8);
 	cr_auto_fd int prog = map < 0 ? -1 : load_program(map);
 	int n = get_nprocs_conf();
 	uint64_t base;

@@ -78,6 +78,11 @@ void attend_forward(pid_t root)
 		sigaction(signals[i], &sa, NULL);
 }
 
+int attend_status(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 int attend(const struct restore *r, pid_t root)
 {
 	int stopped = r->opts.shell_job ? WUNTRACED : 0, status;
@@ -96,5 +101,5 @@ int attend(const struct restore *r, pid_t root)
 	}
 	if (r->opts.shell_job)
 		foreground(group, getpgrp());
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return attend_status(status);
 }

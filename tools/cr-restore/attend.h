@@ -15,4 +15,7 @@ void attend_forward(pid_t root);
 /* The exit status of cr-restore. */
 int attend(const struct restore *r, pid_t root);
 
+/* The exit status for what waitpid(2) says of the root. */
+int attend_status(int status);
+
 #endif

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attend.h"
 #include "clean.h"
 #include "proc.h"
 
@@ -67,34 +68,42 @@ int pidns_enter(struct pidns *ns, bool *inside, struct cr_err *err)
 	return *inside && (own_proc(err) < 0 || die_with_outside(ns, err) < 0) ? -1 : 0;
 }
 
+/* That the tree lives: a byte, and a descriptor with it. */
+struct word {
+	char byte;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov;
+	struct msghdr mh;
+};
+
+static void word_init(struct word *w)
+{
+	memset(w, 0, sizeof(*w));
+	w->iov = (struct iovec){ &w->byte, 1 };
+	w->mh.msg_iov = &w->iov;
+	w->mh.msg_iovlen = 1;
+	w->mh.msg_control = w->control;
+	w->mh.msg_controllen = sizeof(w->control);
+}
+
 int pidns_tell(struct pidns *ns, pid_t root, struct cr_err *err)
 {
 	cr_auto_fd int pidfd = cr_proc_pidfd(root, err);
-	char byte = 0, control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { &byte, 1 };
-	struct msghdr mh = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+	struct word w;
+	struct cmsghdr *c;
 
 	if (pidfd < 0)
 		return -1;
+	word_init(&w);
+	c = CMSG_FIRSTHDR(&w.mh);
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(c), &pidfd, sizeof(int));
 	prctl(PR_SET_PDEATHSIG, 0);
-	if (sendmsg(ns->sock, &mh, MSG_NOSIGNAL) < 0)
+	if (sendmsg(ns->sock, &w.mh, MSG_NOSIGNAL) < 0)
 		return cr_err_sys(err, "who asked for the restore is gone");
 	return 0;
-}
-
-static int exit_status(int status)
-{
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 /* Nobody is to wait for the end of a pipe, or for a directory, because of us. */
@@ -130,7 +139,7 @@ void pidns_init(struct pidns *ns, pid_t root, bool detached)
 			_exit(result);
 		if (pid != root)
 			continue;
-		result = exit_status(status);
+		result = attend_status(status);
 		/* The others live on without who waited for the root; when that
 		 * one is gone there is nobody to tell. */
 		if (ns->sock >= 0) {
@@ -170,22 +179,16 @@ static pid_t pid_of(int pidfd)
 
 int pidns_await(struct pidns *ns, pid_t *root, int *status)
 {
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { &byte, 1 };
-	struct msghdr mh = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
+	struct word w;
 	int pidfd, ended;
 	ssize_t n;
 
+	word_init(&w);
 	do
-		n = recvmsg(ns->sock, &mh, MSG_CMSG_CLOEXEC);
+		n = recvmsg(ns->sock, &w.mh, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n == 1) {
-		pidfd = take_pidfd(&mh);
+		pidfd = take_pidfd(&w.mh);
 		*root = pid_of(pidfd);
 		if (pidfd >= 0)
 			close(pidfd);
@@ -195,7 +198,7 @@ int pidns_await(struct pidns *ns, pid_t *root, int *status)
 	while (waitpid(ns->init, &ended, 0) < 0)
 		if (errno != EINTR)
 			return -1;
-	*status = exit_status(ended);
+	*status = attend_status(ended);
 	return -1;
 }
 
@@ -220,5 +223,5 @@ int pidns_status(struct pidns *ns)
 	while (waitpid(ns->init, &ended, 0) < 0)
 		if (errno != EINTR)
 			return CR_SYSTEM;
-	return exit_status(ended);
+	return attend_status(ended);
 }
