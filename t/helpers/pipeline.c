@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "parse.h"
+#include "trace.h"
 
 #define MAX 32
 
@@ -53,10 +54,7 @@ __attribute__((noreturn)) static void fail(const char *what)
 
 static uint64_t now_us(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+	return cr_now_ns() / 1000;
 }
 
 static int add_kill(char *text)

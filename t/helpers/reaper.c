@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "parse.h"
+#include "trace.h"
 
 #define GRACE_MS 1000	/* for processes that have been killed already */
 #define MAX_LEFT 4096
@@ -40,10 +41,7 @@ static void fatal(const char *what)
 
 static uint64_t now_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return cr_now_ns() / 1000000;
 }
 
 static int code_of(int status)
