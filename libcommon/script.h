@@ -21,7 +21,8 @@ void cr_script_exec(const char *command, const char *dir, const char *action, pi
 	__attribute__((noreturn));
 
 /* Wait for the child; CR_REFUSED when it failed. */
-int cr_script_wait(pid_t child, const char *command, const char *action, struct cr_err *err) CR_MUST;
+int cr_script_wait(pid_t child, const char *command, const char *action,
+		   struct cr_err *err) CR_MUST;
 
 /* All of that in a child of its own. */
 int cr_script_run(const char *command, const char *dir, const char *action, pid_t pid,

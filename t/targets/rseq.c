@@ -25,32 +25,33 @@ static bool over;
 /* Add 1 to *counter if we stay on @cpu all the time; false: we did not. */
 static bool add_on(struct rseq *area, uint32_t cpu, uint64_t *counter)
 {
-	__asm__ goto(".pushsection __rseq_cs, \"aw\"\n"
-		     ".balign 32\n"
-		     "3: .long 0, 0\n"
-		     ".quad 1f, 2f - 1f, 4f\n"
-		     ".popsection\n"
-		     "leaq 3b(%%rip), %%rax\n"
-		     "movq %%rax, 8(%[area])\n"
-		     "1: cmpl %[cpu], 4(%[area])\n"
-		     "jnz 4f\n"
-		     "movq (%[counter]), %%rcx\n"
-		     "movl %[slowly], %%edx\n"
-		     "5: decl %%edx\n"
-		     "jnz 5b\n"
-		     "incq %%rcx\n"
-		     "movq %%rcx, (%[counter])\n"
-		     "2:\n"
-		     ".pushsection __rseq_failure, \"ax\"\n"
+	__asm__ goto(
+		".pushsection __rseq_cs, \"aw\"\n"
+		".balign 32\n"
+		"3: .long 0, 0\n"
+		".quad 1f, 2f - 1f, 4f\n"
+		".popsection\n"
+		"leaq 3b(%%rip), %%rax\n"
+		"movq %%rax, 8(%[area])\n"
+		"1: cmpl %[cpu], 4(%[area])\n"
+		"jnz 4f\n"
+		"movq (%[counter]), %%rcx\n"
+		"movl %[slowly], %%edx\n"
+		"5: decl %%edx\n"
+		"jnz 5b\n"
+		"incq %%rcx\n"
+		"movq %%rcx, (%[counter])\n"
+		"2:\n"
+		".pushsection __rseq_failure, \"ax\"\n"
 		     /* The signature, as the operand of an undefined instruction. */
-		     ".byte 0x0f, 0xb9, 0x3d\n"
-		     ".long 0x53053053\n"
-		     "4: jmp %l[again]\n"
-		     ".popsection\n"
-		     :
-		     : [area] "r"(area), [cpu] "r"(cpu), [counter] "r"(counter), [slowly] "i"(SLOWLY)
-		     : "rax", "rcx", "rdx", "memory", "cc"
-		     : again);
+		".byte 0x0f, 0xb9, 0x3d\n"
+		".long 0x53053053\n"
+		"4: jmp %l[again]\n"
+		".popsection\n"
+		:
+		: [area] "r"(area), [cpu] "r"(cpu), [counter] "r"(counter), [slowly] "i"(SLOWLY)
+		: "rax", "rcx", "rdx", "memory", "cc"
+		: again);
 	return true;
 again:
 	return false;

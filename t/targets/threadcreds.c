@@ -23,7 +23,7 @@ struct look {
 static pthread_barrier_t is_set, ask;
 
 static const char *const lines[] = {
-	"Uid:",	   "Gid:",    "Groups:", "CapInh:",    "CapPrm:",
+	"Uid:",	   "Gid:",    "Groups:", "CapInh:",	"CapPrm:",
 	"CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:",
 };
 
@@ -37,7 +37,8 @@ static void look(struct look *l)
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
 		for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 			if (strncmp(line, lines[i], strlen(lines[i])) == 0)
-				fill += (size_t)snprintf(l->status + fill, TEXT - fill, "%s\n", line);
+				fill += (size_t)snprintf(l->status + fill, TEXT - fill, "%s\n",
+							 line);
 	l->securebits = prctl(PR_GET_SECUREBITS);
 	l->no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
 	l->keep_caps = prctl(PR_GET_KEEPCAPS);

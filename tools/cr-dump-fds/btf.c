@@ -236,8 +236,8 @@ int64_t btf_bit(const struct btf *b, uint32_t type, const char *path)
 int32_t btf_member(const struct btf *b, const char *name, const char *member, bool *pointer)
 {
 	uint32_t type = 0;
-	int64_t bits = member_in(b, find(b, BTF_KIND_STRUCT, name), member, strlen(member), &type,
-				 0);
+	int64_t bits =
+		member_in(b, find(b, BTF_KIND_STRUCT, name), member, strlen(member), &type, 0);
 
 	if (bits < 0 || bits % 8)
 		return -1;

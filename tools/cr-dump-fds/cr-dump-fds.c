@@ -137,7 +137,8 @@ static void dump_free(struct dump *d)
 
 int main(int argc, char **argv)
 {
-	static const uint16_t wants[] = { CR_KIND_TASK, CR_KIND_SHMEM, CR_KIND_GHOST, CR_KIND_RING_MAPPING, 0 };
+	static const uint16_t wants[] = { CR_KIND_TASK, CR_KIND_SHMEM, CR_KIND_GHOST,
+					  CR_KIND_RING_MAPPING, 0 };
 	static const struct cr_stage_ops ops = {
 		.wants = wants,
 		.start = start,

@@ -167,8 +167,8 @@ static int why_not(const struct end *master, const struct end *slave, const Cr__
 			      (ICANON_FLAG | EXTPROC_FLAG))
 		what = "lines of external processing wait to be read";
 	if (what)
-		snprintf(why, size, "%s (%llu bytes to read, %llu to be read from the master)", what,
-			 (unsigned long long)(n + slave->n_flip),
+		snprintf(why, size, "%s (%llu bytes to read, %llu to be read from the master)",
+			 what, (unsigned long long)(n + slave->n_flip),
 			 (unsigned long long)(unread(&master->ld) + master->n_flip));
 	return what != NULL;
 }

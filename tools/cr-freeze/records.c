@@ -291,7 +291,8 @@ static int put_thread(struct cr_writer *w, struct cr_tracee *t, const char *stat
 	    dispatch_fill(t->tid, &m, &dispatch, err) < 0 ||
 	    seccomp_fill(w, t, status, &m, err) < 0)
 		goto out;
-	if (signals_pending(status, "SigPnd") && signals_peek(t, false, 0, SIZE_MAX, &sigs, err) < 0)
+	if (signals_pending(status, "SigPnd") &&
+	    signals_peek(t, false, 0, SIZE_MAX, &sigs, err) < 0)
 		goto out;
 	t->signals_known = (uint32_t)sigs.count;
 	m.signals = sigs.list;

@@ -40,10 +40,10 @@ static void be_twin(pid_t parent, uint32_t uid, uint32_t gid, int ready)
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[2] = { { 0 } };
 
-	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0 ||
-	    syscall(SYS_capset, &head, none) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0 ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent ||
-	    write(ready, "", 1) != 1)
+	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
+	    setresuid(uid, uid, uid) < 0 || syscall(SYS_capset, &head, none) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 1) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+	    getppid() != parent || write(ready, "", 1) != 1)
 		_exit(1);
 	syscall(SYS_close_range, 0, ~0u, 0);
 	for (;;)

@@ -78,8 +78,7 @@ static int ask_some(struct cr_session *s, pid_t pid, const struct cr_map *maps, 
 			.nr = SYS_get_mempolicy,
 			.in_data = 3,
 			.arg = { (int64_t)(i * sizeof(answers[0])),
-				 (int64_t)(i * sizeof(answers[0]) +
-					   offsetof(struct answer, nodes)),
+				 (int64_t)(i * sizeof(answers[0]) + offsetof(struct answer, nodes)),
 				 ASK_NODES + 1, (int64_t)maps[i].start, MPOL_F_ADDR_NR },
 		};
 	if (cr_session_run(s, pid, ops, n, answers, n * sizeof(answers[0]), &done, err) < 0)

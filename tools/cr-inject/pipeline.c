@@ -128,8 +128,7 @@ static int put_process(struct cr_stage *st, struct cr_session *s, const struct t
 	if (timers_ask(s, t->pid, t->frozen_ns, &t->timer_signals, data->pending, timers, err) ==
 		    0 &&
 	    timer_check(st, s, t->pid, t->tids, t->n_tids, in_tree, ts, timers, err) == 0 &&
-	    (!NEWS_PID(data->child_news) ||
-	     news_ask(s, t->pid, &ts->children, &news, err) == 0) &&
+	    (!NEWS_PID(data->child_news) || news_ask(s, t->pid, &ts->children, &news, err) == 0) &&
 	    numa_ask(s, t->pid, &policies, err) == 0)
 		ret = ask_put_inside(st, t->pid, data, timers, &news, &policies, err);
 	news_free(&news);

@@ -171,8 +171,8 @@ static int check_task(struct restore *r, const struct task_image *t, struct cr_e
 int check_all(struct restore *r, struct cr_err *err)
 {
 	if (check_host(r, err) < 0 || family_check(r, err) < 0 || files_check(r, err) < 0 ||
-	    shmems_check(r, err) < 0 || aio_check(r, err) < 0 || ghosts_check(r, err) < 0 || ttys_check(r, err) < 0 ||
-	    finish_check(r, err) < 0)
+	    shmems_check(r, err) < 0 || aio_check(r, err) < 0 || ghosts_check(r, err) < 0 ||
+	    ttys_check(r, err) < 0 || finish_check(r, err) < 0)
 		return -1;
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
 		if (check_task(r, &r->img.tasks[i], err) < 0)

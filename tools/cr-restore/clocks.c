@@ -69,8 +69,8 @@ static int own_offsets(struct clocks *c, struct cr_err *err)
 
 	if (cr_proc_read(getpid(), "timens_offsets", &text, NULL, err) < 0)
 		return -1;
-	if (sscanf(text, "monotonic %" SCNd64 " %" SCNd64 "\nboottime %" SCNd64 " %" SCNd64,
-		   &s[0], &ns[0], &s[1], &ns[1]) != 4)
+	if (sscanf(text, "monotonic %" SCNd64 " %" SCNd64 "\nboottime %" SCNd64 " %" SCNd64, &s[0],
+		   &ns[0], &s[1], &ns[1]) != 4)
 		return cr_err_set(err, CR_SYSTEM, "/proc/self/timens_offsets: not understood");
 	c->monotonic = s[0] * NS + ns[0];
 	c->boottime = s[1] * NS + ns[1];
@@ -111,7 +111,8 @@ int clocks_enter(struct restore *r, struct cr_err *err)
 	if (set_offset(fd, "monotonic", then.monotonic - clock_ns(CLOCK_MONOTONIC) + own.monotonic,
 		       err) < 0)
 		return -1;
-	return set_offset(fd, "boottime", then.boottime - clock_ns(CLOCK_BOOTTIME) + own.boottime, err);
+	return set_offset(fd, "boottime", then.boottime - clock_ns(CLOCK_BOOTTIME) + own.boottime,
+			  err);
 }
 
 int clocks_leave(struct restore *r, struct cr_err *err)

@@ -103,7 +103,8 @@ static int choose_keys(const Cr__Terminal *m, struct keys *k, struct cr_err *err
 		    c == k->end[1])
 			continue;
 		if (k->n_ends == 2)
-			return cr_err_set(err, CR_REFUSED, "a terminal's lines end in too many ways");
+			return cr_err_set(err, CR_REFUSED,
+					  "a terminal's lines end in too many ways");
 		k->end[k->n_ends++] = c;
 	}
 	for (unsigned int c = 1; c < 256 && n < sizeof(keys) / sizeof(keys[0]); c++)

@@ -12,8 +12,8 @@ int special_check(struct restore *r, const struct task_image *t, struct cr_err *
 int special_write(const struct task_image *t, struct cr_err *err) CR_MUST;
 
 /* mbind(2), when its memory is built. */
-int special_memory(const struct task_image *t, struct vec *v, struct arena *a, struct cr_err *err)
-	CR_MUST;
+int special_memory(const struct task_image *t, struct vec *v, struct arena *a,
+		   struct cr_err *err) CR_MUST;
 
 /* Of the process, when its memory is built and it has all rights. */
 void special_process(const struct task_image *t, struct vec *v);

@@ -89,8 +89,8 @@ static void run(struct verify *v)
 int verify_start(struct restore *r, struct verify **out, struct cr_err *err)
 {
 	struct clone_args args = { .exit_signal = SIGCHLD };
-	struct verify *v = mmap(NULL, sizeof(*v), PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct verify *v =
+		mmap(NULL, sizeof(*v), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	long pid;
 
 	*out = NULL;

@@ -155,7 +155,6 @@ int cpu_check(struct restore *r, struct cr_err *err)
 	for (size_t i = 0; i < h->n_cpu_flags; i++)
 		if ((caps & CAP_CPU || (caps & CAP_INS && is_instruction(h->cpu_flags[i]))) &&
 		    !has(flags, count, h->cpu_flags[i]))
-			refuse(r, 0, "CPU", "it has no %s, which the image's had",
-			       h->cpu_flags[i]);
+			refuse(r, 0, "CPU", "it has no %s, which the image's had", h->cpu_flags[i]);
 	return 0;
 }
