@@ -53,8 +53,17 @@ sub doomed {
 	return grep { hex($_) & 0x100 } $status =~ /^(?:Sig|Shd)Pnd:\t([0-9a-f]+)$/mg;
 }
 
+# Pids wrap every few seconds while many tests run: a pid that is free may be
+# somebody else's for a while.
+sub ours {
+	my ($pid) = @_;
+	my $exe = readlink("/proc/$pid/exe") // return 1;
+
+	return $exe =~ m{/(?:family|cr-restore)\b};
+}
+
 sub living {
-	return grep { alive($_) && !doomed($_) } @pids;
+	return grep { alive($_) && !doomed($_) && ours($_) } @pids;
 }
 
 # After a restore that was disturbed: all or nothing.  Returns what was wrong.
