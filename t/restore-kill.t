@@ -45,25 +45,20 @@ sub restore_with {
 	return ($status, slurp("$dir/err", 1) // '');
 }
 
-# A process that has been sent SIGKILL may take its time to die.
+# A process that has been sent SIGKILL may take its time to die: it has the
+# signal pending, or has taken it (PF_SIGNALED, PF_EXITING).
 sub doomed {
 	my ($pid) = @_;
 	my $status = slurp("/proc/$pid/status", 1) // return 1;
+	my $stat = slurp("/proc/$pid/stat", 1) // return 1;
+	my $flags = (split ' ', $stat =~ s/.*\) //sr)[6];
 
+	return 1 if $flags & 0x404;
 	return grep { hex($_) & 0x100 } $status =~ /^(?:Sig|Shd)Pnd:\t([0-9a-f]+)$/mg;
 }
 
-# Pids wrap every few seconds while many tests run: a pid that is free may be
-# somebody else's for a while.
-sub ours {
-	my ($pid) = @_;
-	my $exe = readlink("/proc/$pid/exe") // return 1;
-
-	return $exe =~ m{/(?:family|cr-restore)\b};
-}
-
 sub living {
-	return grep { alive($_) && !doomed($_) && ours($_) } @pids;
+	return grep { alive($_) && !doomed($_) } @pids;
 }
 
 # After a restore that was disturbed: all or nothing.  Returns what was wrong.
@@ -77,7 +72,8 @@ sub all_or_nothing {
 		# The tree is gone, or it had been let go just before.
 		# Until its watcher and its forks have ended it is not decided.
 		wait_for(20, sub { !watched() });
-		wait_for(5, sub { my $n = living(); $n == 0 || ($n == @pids && !traced()) });
+		# (Twice: between the signal and its flag there is an instant.)
+		wait_for(5, sub { my $n = living(); $n == 0 || (all_free() && sleep(0.05) && all_free()) });
 	}
 	my $n = living();
 	return undef if $n == 0;
@@ -95,6 +91,10 @@ sub watched {
 
 sub traced {
 	return grep { (slurp("/proc/$_/status", 1) // '') =~ /^TracerPid:\t[1-9]/m } @pids;
+}
+
+sub all_free {
+	return living() == @pids && !traced();
 }
 
 sub settled {
