@@ -45,6 +45,15 @@ $filter =~ s/\b67\b/180/;
 $pid = reader($filter);
 refused('a filter with a supervisor', $pid, qr/has a seccomp filter with a supervisor/);
 
+# Keys and segments of its own.
+for my $key ([-1, qr/thread \d+: has a thread keyring: not supported/],
+	[-2, qr/has a process keyring: not supported/]) {
+	$pid = reader("syscall(250, 0, $key->[0], 1) > 0 or die");
+	refused("keyring $key->[0]", $pid, $key->[1]);
+}
+$pid = reader('syscall(154, 1, my $d = pack("L4", 3, 0x1000, 0xfffff, 1), 16) == 0 or die');
+refused('an LDT', $pid, qr/pid $pid: has segments of its own \(modify_ldt\): not supported/);
+
 # An ELF of 32 bits: a write() of a line, then pause() for ever.
 SKIP: {
 	my $dir = tmpdir();

@@ -28,6 +28,8 @@ our @ALL = (
 	[threads => 'restartable sequences', 'rseq'],
 	[memory => 'private memory', 'mem'],
 	[memory => 'guard pages', 'guard'],
+	[memory => 'memory that will be locked', 'lockall'],
+	[memory => 'memory that will be locked on fault', 'lockall', args => ['onfault']],
 	[memory => 'file mappings', 'filemap'],
 	[memory => 'shared memory', 'shmem'],
 	[signals => 'signal handlers', 'sigact'],

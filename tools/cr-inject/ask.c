@@ -2,9 +2,11 @@
 #include "ask.h"
 
 #include <errno.h>
+#include <linux/keyctl.h>
 #include <stddef.h>
 #include <string.h>
 #include <asm/prctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -60,7 +62,7 @@ static struct cr_op *add_result(struct ask *a, long nr, uint64_t a0, size_t offs
 #define PROCESS(field) offsetof(struct ask_process_data, field)
 
 /* The data of a thread begins with the answers to these. */
-static void add_thread(struct ask *a, pid_t pid)
+static void add_thread(struct ask *a, pid_t pid, bool filtered)
 {
 	struct cr_op *op;
 
@@ -87,21 +89,43 @@ static void add_thread(struct ask *a, pid_t pid)
 	op = add_result(a, SYS_kcmp, (uint64_t)pid, THREAD(sees_us));
 	op->arg[1] = getpid();
 	op->arg[2] = LANDLOCK_KCMP_VM;
+	if (!filtered)
+		add_result(a, SYS_keyctl, KEYCTL_GET_KEYRING_ID, THREAD(keyring))->arg[1] =
+			KEY_SPEC_THREAD_KEYRING;
 }
 
-void ask_build_thread(struct ask *a, pid_t pid)
+void ask_build_thread(struct ask *a, pid_t pid, bool filtered)
 {
 	a->count = 0;
-	add_thread(a, pid);
+	add_thread(a, pid, filtered);
 }
 
-void ask_build_process(struct ask *a, pid_t pid)
+static void add_less_common(struct ask *a)
+{
+	struct cr_op *op;
+
+	add_result(a, SYS_keyctl, KEYCTL_GET_KEYRING_ID, PROCESS(keyring))->arg[1] =
+		KEY_SPEC_PROCESS_KEYRING;
+	op = add_result(a, SYS_modify_ldt, 0, PROCESS(ldt_size));
+	op->arg[1] = PROCESS(ldt);
+	op->arg[2] = sizeof(((struct ask_process_data *)NULL)->ldt);
+	op->in_data = 2;
+	/* Of the agent's own mapping, which is as all new ones are. */
+	op = add_result(a, SYS_msync, 0, PROCESS(locked));
+	op->arg[1] = 1;
+	op->arg[2] = MS_INVALIDATE;
+	op->in_data = 1;
+}
+
+void ask_build_process(struct ask *a, pid_t pid, bool filtered)
 {
 	struct cr_op *op;
 
 	_Static_assert(offsetof(struct ask_process_data, thread) == 0, "see add_thread()");
 	a->count = 0;
-	add_thread(a, pid);
+	add_thread(a, pid, filtered);
+	if (!filtered)
+		add_less_common(a);
 	for (uint64_t sig = 1; sig <= SIGNALS; sig++) {
 		size_t at = offsetof(struct ask_process_data, actions) +
 			    (sig - 1) * sizeof(struct ask_sigaction);
@@ -166,8 +190,8 @@ static size_t fill_actions(const struct ask_process_data *d, Cr__SigAction *list
 }
 
 int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data *d,
-		   const struct timers *t, const struct news *news, const struct policies *policies,
-		   struct cr_err *err)
+		   uint32_t lock_future, const struct timers *t, const struct news *news,
+		   const struct policies *policies, struct cr_err *err)
 {
 	Cr__Inside m = CR__INSIDE__INIT;
 	Cr__SigAction actions[SIGNALS], *action_ptrs[SIGNALS];
@@ -191,6 +215,7 @@ int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data
 	m.membarrier = positive(d->membarrier);
 	m.memory_merge = positive(d->memory_merge);
 	m.xstate_permitted = d->xstate_permitted;
+	m.lock_future = lock_future;
 	m.n_timers = t->count;
 	m.timers = t->list;
 	m.n_untold_stopped = news->n_stopped;

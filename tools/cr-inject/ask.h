@@ -36,6 +36,7 @@ struct ask_thread_data {
 	int64_t spec_indirect_branch;
 	int64_t spec_l1d_flush;
 	int64_t sees_us;	/* see landlock.h */
+	int64_t keyring;	/* its own one; not asked under seccomp filters */
 };
 
 struct ask_sigaction {
@@ -59,6 +60,11 @@ struct ask_process_data {
 	int64_t mdwe;
 	int64_t memory_merge;
 	int64_t membarrier;
+	/* Not asked under seccomp filters. */
+	int64_t keyring;
+	int64_t ldt_size;
+	uint8_t ldt[16];
+	int64_t locked;		/* -EBUSY: what it maps is locked in memory */
 	int32_t child_news[32];	/* siginfo_t: something to tell of a child, or 0 */
 };
 
@@ -67,15 +73,16 @@ struct ask {
 	uint32_t count;
 };
 
-void ask_build_process(struct ask *a, pid_t pid);
-void ask_build_thread(struct ask *a, pid_t pid);
+/* @filtered: a thread has seccomp filters, which may forbid the less common. */
+void ask_build_process(struct ask *a, pid_t pid, bool filtered);
+void ask_build_thread(struct ask *a, pid_t pid, bool filtered);
 
 /* Did the vector run to its end?  Names the call that failed. */
 int ask_check(const struct ask *a, uint32_t done, pid_t pid, struct cr_err *err) CR_MUST;
 
 int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data *d,
-		   const struct timers *t, const struct news *news, const struct policies *policies,
-		   struct cr_err *err) CR_MUST;
+		   uint32_t lock_future, const struct timers *t, const struct news *news,
+		   const struct policies *policies, struct cr_err *err) CR_MUST;
 int ask_put_thread(struct cr_stage *st, pid_t pid, pid_t tid, const struct ask_thread_data *d,
 		   struct cr_err *err) CR_MUST;
 

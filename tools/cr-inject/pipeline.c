@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "clean.h"
 #include "fault.h"
 #include "landlock.h"
+#include "rare.h"
 #include "stage.h"
 #include "timer-check.h"
 
@@ -17,6 +19,7 @@ struct task {
 	struct landlock_thread *threads;	/* the same */
 	size_t n_threads;	/* whose Thread has come */
 	size_t n_tids;
+	bool filtered;		/* a thread has seccomp filters */
 	uint64_t frozen_ns;
 	struct timer_signals timer_signals;
 };
@@ -67,6 +70,8 @@ static int note_thread(struct tasks *ts, const Cr__Thread *m, struct cr_err *err
 			.uid = m->creds->uid,
 			.gid = m->creds->gid,
 		};
+	if (t && m->seccomp_mode)
+		t->filtered = true;
 	if (!m->n_signals)
 		return 0;
 	if (!t || t->pid != (pid_t)m->pid)
@@ -119,18 +124,24 @@ static int put_agent(struct cr_stage *st, pid_t pid, const struct cr_agent_info 
 
 static int put_process(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,
 		       const struct task *t, const struct ask_process_data *data,
-		       struct timers *timers, struct cr_err *err)
+		       const struct cr_agent_info *info, struct timers *timers, struct cr_err *err)
 {
 	struct policies policies = { 0 };
 	struct news news = { 0 };
+	uint32_t lock_future;
 	int ret = -1;
 
+	if (rare_check_process(st, t->pid, data, err) < 0 ||
+	    rare_check_thread(st, t->pid, t->tids[0], &data->thread, err) < 0 ||
+	    rare_lock_future((pid_t)t->tids[0], t->filtered ? -EBUSY : data->locked, info->address,
+			     &lock_future, err) < 0)
+		return -1;
 	if (timers_ask(s, t->pid, t->frozen_ns, &t->timer_signals, data->pending, timers, err) ==
 		    0 &&
 	    timer_check(st, s, t->pid, t->tids, t->n_tids, in_tree, ts, timers, err) == 0 &&
 	    (!NEWS_PID(data->child_news) || news_ask(s, t->pid, &ts->children, &news, err) == 0) &&
 	    numa_ask(s, t->pid, &policies, err) == 0)
-		ret = ask_put_inside(st, t->pid, data, timers, &news, &policies, err);
+		ret = ask_put_inside(st, t->pid, data, lock_future, timers, &news, &policies, err);
 	news_free(&news);
 	numa_free(&policies);
 	if (ret < 0)
@@ -148,7 +159,7 @@ static int ask_process(struct cr_stage *st, struct cr_session *s, const struct t
 	uint32_t done;
 	int ret;
 
-	ask_build_process(&a, t->pid);
+	ask_build_process(&a, t->pid, t->filtered);
 	if (cr_session_inject(s, t->pid, a.ops, a.count, &data, sizeof(data), &info, &done, err) <
 	    0)
 		return -1;
@@ -156,7 +167,7 @@ static int ask_process(struct cr_stage *st, struct cr_session *s, const struct t
 	if (put_agent(st, t->pid, &info, err) < 0 || ask_check(&a, done, t->pid, err) < 0)
 		return -1;
 	t->threads[0].denied = data.thread.sees_us;
-	ret = put_process(st, s, ts, t, &data, &timers, err);
+	ret = put_process(st, s, ts, t, &data, &info, &timers, err);
 	timers_clear(&timers);
 	return ret;
 }
@@ -172,14 +183,15 @@ static int ask_threads(struct cr_stage *st, struct cr_session *s, const struct t
 	data = calloc(t->n_tids - 1, sizeof(*data));
 	if (!data)
 		return cr_err_sys(err, "out of memory");
-	ask_build_thread(&a, t->pid);
+	ask_build_thread(&a, t->pid, t->filtered);
 	if (cr_session_run_each(s, t->pid, t->tids + 1, t->n_tids - 1, a.ops, a.count, data,
 				sizeof(*data), err) < 0)
 		return -1;
 	for (size_t i = 1; i < t->n_threads; i++)
 		t->threads[i].denied = data[i - 1].sees_us;
 	for (size_t i = 1; i < t->n_tids; i++)
-		if (ask_put_thread(st, t->pid, (pid_t)t->tids[i], &data[i - 1], err) < 0)
+		if (rare_check_thread(st, t->pid, t->tids[i], &data[i - 1], err) < 0 ||
+		    ask_put_thread(st, t->pid, (pid_t)t->tids[i], &data[i - 1], err) < 0)
 			return -1;
 	return 0;
 }

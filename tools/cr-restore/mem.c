@@ -29,6 +29,9 @@
 #define TASK_END 0x7ffffffff000ull /* of 4-level page tables */
 #define PAGE 4096ull
 #define MARGIN (1ull << 30) /* kept free below the target's mappings: stacks grow */
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE 0x08	/* 6.11 */
+#endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102	/* 6.13 */
 #endif
@@ -248,7 +251,8 @@ static int source(struct mapper *m, const Cr__Vma *vma, int *fd, int *flags, str
 	*flags = MAP_FIXED_NOREPLACE | (vma->vma_flags & CR_VMA_NORESERVE ? MAP_NORESERVE : 0);
 	switch (vma->kind) {
 	case CR__VMA_KIND__ANON:
-		*flags |= MAP_PRIVATE | MAP_ANONYMOUS;
+		*flags |= vma->vma_flags & CR_VMA_DROPPABLE ? MAP_DROPPABLE : MAP_PRIVATE;
+		*flags |= MAP_ANONYMOUS;
 		if (vma->vma_flags & CR_VMA_GROWSDOWN)
 			*flags |= MAP_GROWSDOWN;
 		break;
