@@ -2,8 +2,11 @@
 /*
  * epoll: items with their events and data, one epoll in another, items whose
  * number was closed or given to something else since they were added, one-shot
- * and edge-triggered ones, and an epoll that a child has too.
+ * ones that have fired and do not even report a hangup, edge-triggered ones, an
+ * item of a file that only a child has, and an epoll that a child has too.
  */
+#include <sys/timerfd.h>
+#include <sys/socket.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -11,6 +14,7 @@
 
 static int ep, inner, ready, idle, in_inner, moved, closed, shot, edge, shared_ep, childs;
 static int old_moved, old_closed;
+static int shots, piped[2], pair[2], timer, childs_only;
 
 static void add(int e, int fd, uint32_t events, uint64_t data)
 {
@@ -30,6 +34,33 @@ static void give(int fd)
 static int event(void)
 {
 	return t_must(eventfd(0, EFD_NONBLOCK));
+}
+
+/* Each has fired once; two are then empty, and all would hang up. */
+static void set_up_shots(void)
+{
+	struct itimerspec at = { .it_value.tv_nsec = 1 };
+	struct epoll_event ev;
+	uint64_t v;
+	char c;
+
+	shots = t_must(epoll_create1(0));
+	t_must(pipe(piped));
+	t_must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	timer = t_must(timerfd_create(CLOCK_MONOTONIC, 0));
+	add(shots, piped[0], EPOLLIN | EPOLLONESHOT, 41);
+	t_must(write(piped[1], "x", 1));
+	add(shots, pair[0], EPOLLIN | EPOLLONESHOT | EPOLLET, 42);
+	t_must(write(pair[1], "x", 1));
+	add(shots, timer, EPOLLIN | EPOLLONESHOT, 43);
+	t_must(timerfd_settime(timer, 0, &at, NULL));
+	for (int i = 0; i < 3; i++)
+		t_must(epoll_wait(shots, &ev, 1, -1));
+	t_must(read(piped[0], &c, 1));
+	t_must(read(pair[0], &c, 1));
+	t_must(read(timer, &v, sizeof(v)));
+	/* A ready one that must not be taken for one of them. */
+	add(shots, ready, EPOLLIN | EPOLLET, 44);
 }
 
 static void set_up(void)
@@ -68,6 +99,9 @@ static void set_up(void)
 	shared_ep = t_must(epoll_create1(0));
 	childs = event();
 	add(shared_ep, childs, EPOLLIN, 6);
+	childs_only = event();
+	add(ep, childs_only, EPOLLIN, 8);
+	set_up_shots();
 }
 
 /* The sum of the data of what is ready, and how many. */
@@ -91,12 +125,29 @@ static void expect(const char *what, int e, int want, uint64_t sum)
 	t_same("their data", sum, got);
 }
 
+static void check_shots(void)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = 45 };
+	struct itimerspec at = { .it_value.tv_nsec = 1 };
+	char c;
+
+	close(piped[1]);
+	close(pair[1]);
+	t_must(timerfd_settime(timer, 0, &at, NULL));
+	t_sleep_ms(5);
+	expect("what has fired says nothing of a hangup", shots, 1, 44);
+	t_must(epoll_ctl(shots, EPOLL_CTL_MOD, piped[0], &ev));
+	expect("until it is armed", shots, 1, 45);
+	t_same("nothing is in the pipe", 0, (uint64_t)read(piped[0], &c, 1));
+}
+
 static void check(void)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = 33 };
 	uint64_t v;
 
 	expect("ready at first", ep, 1, 0x1111222233334444);
+	check_shots();
 	t_must(read(ready, &v, sizeof(v)));
 	expect("nothing", ep, 0, 0);
 	give(idle);
@@ -128,8 +179,13 @@ static void child_of(void)
 	int only = event();
 
 	add(shared_ep, only, EPOLLIN, 7);
+	close(piped[1]);
+	close(pair[1]);
 	t_touch("child");
 	t_wait();
+	while (access("checked", F_OK) < 0)
+		t_sleep_ms(5);
+	give(childs_only);
 	give(only);
 	/* The parent sees it in the epoll that both have. */
 	t_touch("given");
@@ -149,17 +205,22 @@ int main(void)
 		child_of();
 	while (access("child", F_OK) < 0)
 		t_sleep_ms(5);
+	/* Its item stays, since the child has it open. */
+	close(childs_only);
 	t_ready();
 	if (t_spoiled())
 		epoll_ctl(ep, EPOLL_CTL_DEL, idle, NULL);
 	t_wait();
 	check();
 	give(childs);
+	t_touch("checked");
 	while (access("given", F_OK) < 0)
 		t_sleep_ms(5);
 	expect("shared with the child", shared_ep, 2, 13);
+	expect("one that only the child has", ep, 1, 8);
 	t_touch("done");
 	t_join_child("the child", child);
+	unlink("checked");
 	unlink("given");
 	unlink("done");
 	return t_done();

@@ -4,15 +4,22 @@
  * description; which one, kcmp(KCMP_EPOLL_TFD, 4.13) tells.
  */
 #include <inttypes.h>
+#include <fcntl.h>
 #include <linux/kcmp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "clean.h"
 #include "kinds.h"
+
+/* What the kernel leaves of the events of a one-shot item that has fired. */
+#define KEPT (EPOLLET | EPOLLONESHOT | EPOLLWAKEUP | EPOLLEXCLUSIVE)
 
 struct item {
 	uint32_t fd;
@@ -113,6 +120,63 @@ static int find_target(struct dump *d, const struct file *f, const struct item *
 	return r < 0 ? -1 : 0;
 }
 
+static bool has_fired(const struct item *it)
+{
+	return it->events & EPOLLONESHOT && !(it->events & ~KEPT);
+}
+
+/* Is somebody told by a signal when something can be read from the pipe? */
+static bool signals(const struct dump *d, const struct file *pipe)
+{
+	for (uint32_t i = 0; i < d->n_all; i++)
+		if (d->all[i]->ino == pipe->ino && d->all[i]->flags & O_ASYNC)
+			return true;
+	return false;
+}
+
+/*
+ * A one-shot item that has fired reports nothing, not even a hangup, and no
+ * call makes one like it: at the restore it has to fire again.  Can it?
+ */
+static int can_fire(const struct dump *d, const struct file *target, bool *can, struct cr_err *err)
+{
+	static const char *const quiet[] = { "timerfd", "signalfd", "inotify", "fanotify",
+					     "epoll" };
+	cr_auto_fd int fd = file_get(target, err);
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP };
+	int listens = 0;
+	socklen_t len = sizeof(listens);
+
+	if (fd < 0)
+		return -1;
+	*can = poll(&p, 1, 0) == 1;
+	/* A byte can be lent to an empty one. */
+	if (target->kind == &kind_pipe && (target->flags & O_ACCMODE) == O_RDONLY)
+		*can |= !signals(d, target);
+	/* These know neither hangup nor error. */
+	for (size_t i = 0; i < sizeof(quiet) / sizeof(quiet[0]); i++)
+		*can |= target->kind && strcmp(target->kind->name, quiet[i]) == 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0)
+		*can |= listens;
+	return 0;
+}
+
+static int check_fired(struct dump *d, const struct file *f, const struct item *it,
+		       const struct file *target, bool *refused, struct cr_err *err)
+{
+	char what[128];
+	bool can = true;
+
+	if (has_fired(it) && can_fire(d, target, &can, err) < 0)
+		return -1;
+	if (can)
+		return 0;
+	*refused = true;
+	snprintf(what, sizeof(what),
+		 "its one-shot item %u has fired, and nothing would make it fire again", it->fd);
+	return file_refuse(d, f, "epoll", what, "try again", err);
+}
+
 static int fill_items(struct dump *d, const struct file *f, const struct item *items, size_t n,
 		      Cr__EpollItem *out, bool *refused, struct cr_err *err)
 {
@@ -128,6 +192,8 @@ static int fill_items(struct dump *d, const struct file *f, const struct item *i
 		out[i].data = items[i].data;
 		if (target) {
 			out[i].file = target->id;
+			if (check_fired(d, f, &items[i], target, refused, err) < 0)
+				return -1;
 			continue;
 		}
 		*refused = true;

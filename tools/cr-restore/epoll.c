@@ -3,13 +3,23 @@
  * epoll: made empty; its items are added when everything has its number.  An
  * item is added by the number it had, which may since have been closed or
  * given to another file: then the description stands there for a moment.
+ *
+ * A one-shot item that has fired reports nothing until it is armed again, not
+ * even errors, and only the kernel makes it so: it is added for everything and
+ * fires, before anything else is in the epoll that could.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "file-kinds.h"
 #include "restore.h"
+
+#define EVERYTHING                                                                             \
+	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDNORM | EPOLLRDBAND | EPOLLWRNORM | EPOLLWRBAND | \
+	 EPOLLMSG | EPOLLRDHUP)
+#define KEPT (EPOLLET | EPOLLONESHOT | EPOLLWAKEUP | EPOLLEXCLUSIVE)
 
 static int epoll_check(struct restore *r, const void *msg, struct cr_err *err)
 {
@@ -39,13 +49,57 @@ static int epoll_open(struct restore *r, const void *msg, struct cr_err *err)
 	return fd < 0 ? cr_err_sys(err, "epoll_create1") : fd;
 }
 
-static int add(int epoll, const Cr__EpollItem *it, struct cr_err *err)
+static bool has_fired(const Cr__EpollItem *it)
+{
+	return it->events & EPOLLONESHOT && !(it->events & ~(uint32_t)KEPT);
+}
+
+/* An empty pipe has something to read for a moment.  Nobody of the tree looks
+ * yet, and the dump has seen to it that nobody is told by a signal. */
+static int fire_by_byte(const struct file_image *f, int epoll)
+{
+	struct epoll_event ev;
+	char path[40], byte = 0;
+	int fd, n = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0 && write(fd, &byte, 1) == 1) {
+		n = epoll_wait(epoll, &ev, 1, 0);
+		if (read(fd, &byte, 1) != 1)
+			n = 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	return n;
+}
+
+static int fire(struct restore *r, int epoll, const Cr__EpollItem *it, struct cr_err *err)
+{
+	const struct file_image *f = image_file(&r->img, it->file);
+	struct epoll_event ev = { .events = it->events, .data.u64 = it->data };
+	int n = epoll_wait(epoll, &ev, 1, 0);
+
+	if (n == 0 && f->kind == CR_KIND_PIPE)
+		n = fire_by_byte(f, epoll);
+	if (n == 1)
+		return 0;
+	/* It is of a kind that has no errors: none is what it may report. */
+	ev = (struct epoll_event){ .events = it->events, .data.u64 = it->data };
+	if (n < 0 || epoll_ctl(epoll, EPOLL_CTL_MOD, (int)it->fd, &ev) < 0)
+		return cr_err_sys(err, "unable to set item %u of an epoll", it->fd);
+	return 0;
+}
+
+static int add(struct restore *r, int epoll, const Cr__EpollItem *it, struct cr_err *err)
 {
 	struct epoll_event ev = { .events = it->events, .data.u64 = it->data };
 
+	if (has_fired(it))
+		ev.events |= EVERYTHING;
 	if (epoll_ctl(epoll, EPOLL_CTL_ADD, (int)it->fd, &ev) < 0)
 		return cr_err_sys(err, "unable to add item %u to an epoll", it->fd);
-	return 0;
+	return has_fired(it) ? fire(r, epoll, it, err) : 0;
 }
 
 static uint32_t holder_of(const struct task_image *t, uint32_t number)
@@ -77,7 +131,7 @@ static int add_by_lent_number(struct restore *r, int epoll, const Cr__EpollItem 
 	}
 	if (dup3(f->fd, number, O_CLOEXEC) < 0)
 		return cr_err_sys(err, "dup3 to %d", number);
-	ret = add(own, it, err);
+	ret = add(r, own, it, err);
 	if (saved >= 0) {
 		if (dup3(saved, number, flags & FD_CLOEXEC ? O_CLOEXEC : 0) < 0 && ret == 0)
 			ret = cr_err_sys(err, "dup3 back to %d", number);
@@ -89,23 +143,26 @@ static int add_by_lent_number(struct restore *r, int epoll, const Cr__EpollItem 
 	return ret;
 }
 
+static int add_item(struct restore *r, const struct task_image *t, int epoll,
+		    const Cr__EpollItem *it, struct cr_err *err)
+{
+	uint32_t holder = holder_of(t, it->fd);
+
+	if (holder == it->file)
+		return add(r, epoll, it, err);
+	return add_by_lent_number(r, epoll, it, holder != 0, err);
+}
+
 static int epoll_late(struct restore *r, const struct task_image *t, const void *msg, int fd,
 		      struct cr_err *err)
 {
 	const Cr__Epoll *m = msg;
 
-	for (size_t i = 0; i < m->n_items; i++) {
-		const Cr__EpollItem *it = m->items[i];
-		uint32_t holder = holder_of(t, it->fd);
-		int ret;
-
-		if (holder == it->file)
-			ret = add(fd, it, err);
-		else
-			ret = add_by_lent_number(r, fd, it, holder != 0, err);
-		if (ret < 0)
-			return -1;
-	}
+	for (int fired = 1; fired >= 0; fired--)
+		for (size_t i = 0; i < m->n_items; i++)
+			if (has_fired(m->items[i]) == fired &&
+			    add_item(r, t, fd, m->items[i], err) < 0)
+				return -1;
 	return 0;
 }
 
