@@ -47,6 +47,28 @@ sub is_same {
 	is(describe($r->{status}), 'exit 0', $name) or diag($r->{out}, $r->{err});
 }
 
+# Small processes are copied at once, while threads are still at the big one.
+subtest 'a big process and small ones' => sub {
+	my $dir = tmpdir();
+	my $pid = background([$python, '-c', <<'P', "$dir/ready"], session => 1, out => "$dir/log", err => "$dir/log");
+import os, subprocess, sys, time
+b = bytearray(os.urandom(1 << 20) * 48)
+kids = [subprocess.Popen(['sleep', '1000']) for _ in range(8)]
+open(sys.argv[1], 'w').close()
+time.sleep(1000)
+P
+	wait_for(20, sub { -e "$dir/ready" }) or return ok(0, 'it starts');
+	for my $i (1 .. 3) {
+		my $r = run([tool('cr-checkpoint'), '-R', '-t', $pid, '-D', "$dir/img$i"]);
+
+		is(describe($r->{status}), 'exit 0', 'is dumped') or diag($r->{err});
+		$r = run([$imgtool, 'check', "$dir/img$i"]);
+		is(describe($r->{status}), 'exit 0', 'each page once') or diag($r->{err});
+	}
+	kill 'KILL', $pid, CRTest::descendants($pid);
+	finish($pid);
+};
+
 subtest 'every byte' => sub {
 	my $t = CRTarget->start('maps');
 	return unless $t->ready;

@@ -156,7 +156,7 @@ static void account(struct pool *p, struct copier *c, struct batch *b)
 /* With the lock. */
 static struct unit *take(struct pool *p, struct batch **b)
 {
-	while (p->next && p->unit == p->next->n_units) {
+	while (p->next && (p->next->copied || p->unit == p->next->n_units)) {
 		p->next = p->next->next;
 		p->unit = 0;
 	}
@@ -286,6 +286,7 @@ static int copy_here(struct pool *p, struct batch *b, struct cr_err *err)
 			return -1;
 	pthread_mutex_lock(&p->lock);
 	account(p, &p->own, b);
+	b->copied = true;
 	pthread_mutex_unlock(&p->lock);
 	return 0;
 }

@@ -43,6 +43,7 @@ struct batch {
 	/* Results, in order of address; the worker's own until pool_wait(). */
 	struct unit *units;
 	size_t n_units;
+	bool copied;		/* by the thread that added it */
 	uint64_t bad_address;	/* of the first page that could not be read */
 	uint64_t n_bad;
 };
