@@ -288,7 +288,6 @@ static int copy_here(struct pool *p, struct batch *b, struct cr_err *err)
 	account(p, &p->own, b);
 	b->copied = true;
 	pthread_mutex_unlock(&p->lock);
-	b->copied = true;
 	return 0;
 }
 

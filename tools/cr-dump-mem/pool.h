@@ -38,7 +38,6 @@ struct batch {
 	pid_t eye;		/* of the target: whose memory is read */
 	uint32_t shmem;		/* id of the object, 0: pages of the process */
 	int fd;			/* the object, or /proc/PID/mem; -1: none is needed */
-	bool copied;		/* by the thread that added it: not for the workers */
 	struct span *spans;	/* in order of address */
 	size_t n_spans;
 	/* Results, in order of address; the worker's own until pool_wait(). */
