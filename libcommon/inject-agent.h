@@ -56,6 +56,12 @@ static inline struct cr_agent_ctl *agent_ctl(const struct cr_agent *a)
 	return (struct cr_agent_ctl *)(a->local + AGENT_CTL);
 }
 
+/* CR_REFUSED: "pid N: @why", which may end in "; remedy". */
+int agent_refuse(const struct cr_agent *a, struct cr_err *err, const char *why);
+
+/* The same after its shmat(2) has failed with @errnum. */
+int agent_no_memory(const struct cr_agent *a, int errnum, struct cr_err *err);
+
 /* Write the exit code of @t at @at; @done as in struct cr_exit_spec. */
 int agent_write_exit(struct cr_agent *a, const struct cr_tracee *t, uint64_t at, uint64_t done,
 		     struct cr_exit_code *code, struct cr_exit_path *path,

@@ -42,11 +42,6 @@ void cr_agent_set_limits(struct cr_agent *a, unsigned int ms, const volatile sig
 	a->stop = stop;
 }
 
-static int refused(const struct cr_agent *a, struct cr_err *err, const char *why)
-{
-	return cr_err_set(err, CR_REFUSED, "pid %d: %s", (int)a->proc->pid, why);
-}
-
 int agent_write_exit(struct cr_agent *a, const struct cr_tracee *t, uint64_t at, uint64_t done,
 		     struct cr_exit_code *code, struct cr_exit_path *path, struct cr_err *err)
 {
@@ -70,6 +65,7 @@ int agent_write_exit(struct cr_agent *a, const struct cr_tracee *t, uint64_t at,
 static int find_room(struct cr_agent *a, struct cr_err *err)
 {
 	unsigned int slots;
+	bool executable;
 
 	if (!a->proc->room_known && cr_vdso_room(cr_process_eye(a->proc), &a->proc->room, err) < 0)
 		return -1;
@@ -77,7 +73,18 @@ static int find_room(struct cr_agent *a, struct cr_err *err)
 	a->room = a->proc->room;
 	slots = (unsigned int)(a->room.size / CR_EXIT_CODE_MAX);
 	if (slots < 2)
-		return refused(a, err, "its vDSO has no room for the exit code");
+		return agent_refuse(
+			a, err,
+			a->room.at ?
+				"its vDSO has no room for code of ours: no agent can get there" :
+				"it has no vDSO of this kernel: no agent could leave it again; run it "
+				"without what unmaps or changes its vDSO");
+	if (cr_vdso_executable(cr_process_eye(a->proc), a->room.at, &executable, err) < 0)
+		return -1;
+	if (!executable)
+		return agent_refuse(a, err,
+				    "its vDSO cannot be executed: no agent could leave it again; "
+				    "run it without what protects its vDSO");
 	a->n_guests = slots - 1 < CR_AGENT_GUESTS ? slots - 1 : CR_AGENT_GUESTS;
 	for (unsigned int i = 0; i < a->n_guests; i++)
 		a->guests[i].at = a->room.at + GUEST_SLOT(i);
@@ -105,9 +112,10 @@ static int check_ipc(const struct cr_agent *a, struct cr_err *err)
 	snprintf(path, sizeof(path), "/proc/%d/ns/ipc", (int)cr_process_eye(a->proc));
 	if (!own || stat(path, &sb) < 0)
 		return errno == ENOENT ? 0 : cr_err_sys(err, "unable to stat %s", path);
-	return own == sb.st_ino ?
-		       0 :
-		       refused(a, err, "in an ipc namespace of its own: no agent can get there");
+	return own == sb.st_ino ? 0 :
+				  agent_refuse(a, err,
+					       "in an ipc namespace of its own: no agent can get "
+					       "there; run the tools inside of that namespace");
 }
 
 /* The task's effective user. */
@@ -129,13 +137,13 @@ int agent_check_thread(const struct cr_agent *a, struct cr_tracee *t, struct cr_
 	bool dispatched;
 
 	if (!cr_arch_native(&t->regs))
-		return refused(a, err, "it runs 32-bit code: no agent can run there");
+		return agent_refuse(a, err, "it runs 32-bit code: no agent can run there");
 	if (cr_tracee_dispatched(t, &dispatched, err) < 0)
 		return -1;
 	if (dispatched)
-		return refused(a, err,
-			       "its system calls are dispatched to itself: no agent can "
-			       "run there");
+		return agent_refuse(a, err,
+				    "its system calls are dispatched to itself: no agent can "
+				    "run there");
 	return inject_seccomp(t, err);
 }
 
@@ -254,14 +262,8 @@ static int attach(struct cr_agent *a, struct cr_err *err)
 	cr_fault("attach");
 	if (cr_tracee_syscall(a->host, a->code.syscall, SYS_shmat, args, &base, err) < 0)
 		return -1;
-	if (base == -EACCES)
-		return refused(a, err,
-			       "it forbids memory that is writable and executable "
-			       "(PR_SET_MDWE, SELinux): no agent can run there");
 	if (base < 0 && base > -4096)
-		return cr_err_set(err, CR_REFUSED,
-				  "pid %d: it cannot attach the agent's memory: %s",
-				  (int)a->proc->pid, strerror((int)-base));
+		return agent_no_memory(a, (int)-base, err);
 	a->base = (uint64_t)base;
 	cr_fault("attached");
 	return 0;

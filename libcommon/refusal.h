@@ -16,4 +16,9 @@
 int cr_refuse(struct cr_writer *w, pid_t pid, const char *object, const char *kind,
 	      const char *remedy, struct cr_err *err) CR_MUST;
 
+/* The same; what it names keeps an agent out of the process, so that nobody
+ * need try: see Refusal.no_agent. */
+int cr_refuse_agent(struct cr_writer *w, pid_t pid, const char *object, const char *kind,
+		    const char *remedy, struct cr_err *err) CR_MUST;
+
 #endif

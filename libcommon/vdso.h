@@ -22,7 +22,10 @@ struct cr_vdso {
 
 int cr_vdso_own(struct cr_vdso *v, struct cr_err *err) CR_MUST;
 
-/* Address of a task's vDSO as its auxiliary vector has it; 0: it has none. */
+/*
+ * Address of a task's vDSO as its auxiliary vector has it; 0: it has none.  It
+ * may have been moved since, and the vector may say anything.
+ */
 int cr_vdso_of(pid_t pid, uint64_t *start, struct cr_err *err) CR_MUST;
 
 /* The zero bytes behind the code of a task's vDSO: room for ours (inject.h). */
@@ -32,5 +35,8 @@ struct cr_vdso_room {
 	bool used;		/* something is written there */
 };
 int cr_vdso_room(pid_t pid, struct cr_vdso_room *room, struct cr_err *err) CR_MUST;
+
+/* May a task execute what is mapped there?  PROCMAP_QUERY (6.11), or /proc/PID/maps. */
+int cr_vdso_executable(pid_t pid, uint64_t at, bool *yes, struct cr_err *err) CR_MUST;
 
 #endif

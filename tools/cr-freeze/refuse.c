@@ -30,6 +30,14 @@ static int refuse(struct check *c, pid_t pid, const char *object, const char *ki
 	return cr_refuse(c->w, pid, object, kind, remedy, err);
 }
 
+/* What keeps an agent out as well. */
+static int refuse_agent(struct check *c, pid_t pid, const char *object, const char *kind,
+			const char *remedy, struct cr_err *err)
+{
+	c->count++;
+	return cr_refuse_agent(c->w, pid, object, kind, remedy, err);
+}
+
 /* Those of its children may differ from its own, after unshare(2) or setns(2). */
 static const struct ns {
 	const char *name;
@@ -66,7 +74,9 @@ static int check_namespace(struct check *c, const struct cr_process *p, const st
 	if (its != own) {
 		snprintf(kind, sizeof(kind), "in a %s namespace of its own: not supported",
 			 ns->name);
-		return refuse(c, p->pid, "", kind, "run the tools inside of that namespace", err);
+		/* The ids of SysV segments mean others there. */
+		return (strcmp(ns->name, "ipc") == 0 ? refuse_agent : refuse)(
+			c, p->pid, "", kind, "run the tools inside of that namespace", err);
 	}
 	if (!ns->of_children)
 		return 0;
@@ -158,7 +168,9 @@ static int check_filters(struct check *c, const struct cr_tracee *t, const char 
 
 	if (cr_filters_get(t->tid, &list, &count, err) < 0) {
 		/* Names the thread already. */
-		return err->class == CR_REFUSED ? refuse(c, t->pid, object, err->msg, "", err) : -1;
+		return err->class == CR_REFUSED ?
+			       refuse_agent(c, t->pid, object, err->msg, "", err) :
+			       -1;
 	}
 	for (size_t i = 0; ret == 0 && i < count; i++)
 		if (cr_filter_asks(&list[i]))
@@ -169,7 +181,7 @@ static int check_filters(struct check *c, const struct cr_tracee *t, const char 
 	snprintf(what, sizeof(what), "has a seccomp filter that forbids %s(2): not supported",
 		 call ? call : "");
 	if (ret == 0 && call)
-		ret = refuse(c, t->pid, object, what, "an agent inside needs that call", err);
+		ret = refuse_agent(c, t->pid, object, what, "an agent inside needs that call", err);
 	cr_filters_free(list, count);
 	return ret;
 }
@@ -181,19 +193,19 @@ static int check_thread(struct check *c, struct cr_tracee *t, struct cr_err *err
 
 	snprintf(object, sizeof(object), "thread %d", (int)t->tid);
 	if (!cr_arch_native(&t->regs) &&
-	    refuse(c, t->pid, object, "runs 32-bit code: not supported", "", err) < 0)
+	    refuse_agent(c, t->pid, object, "runs 32-bit code: not supported", "", err) < 0)
 		return -1;
 	status = cr_tracee_status(t, err);
 	if (!status)
 		return -1;
 	if (has_word(status, "x86_Thread_features", "shstk") &&
-	    refuse(c, t->pid, object, "has a shadow stack: not supported", "", err) < 0)
+	    refuse_agent(c, t->pid, object, "has a shadow stack: not supported", "", err) < 0)
 		return -1;
 	seccomp = cr_proc_field(status, "Seccomp");
 	if (seccomp && *seccomp == '1')
-		return refuse(c, t->pid, object, "seccomp strict mode: not supported",
-			      "an agent inside could not leave again: its calls kill the thread",
-			      err);
+		return refuse_agent(
+			c, t->pid, object, "seccomp strict mode: not supported",
+			"an agent inside could not leave again: its calls kill the thread", err);
 	return seccomp && *seccomp == '2' ? check_filters(c, t, object, err) : 0;
 }
 

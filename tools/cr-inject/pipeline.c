@@ -2,6 +2,7 @@
 #include "pipeline.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,32 @@ struct tasks {
 	size_t count;
 	size_t room;
 	struct children children;
+	uint32_t *agentless;	/* pids; no agent can get there, which has been said */
+	size_t n_agentless;
 };
+
+/* All of cr-freeze's refusals come before the first Task. */
+static int note_refusal(struct tasks *ts, const Cr__Refusal *m, struct cr_err *err)
+{
+	uint32_t *grown;
+
+	if (!m->no_agent)
+		return 0;
+	grown = realloc(ts->agentless, (ts->n_agentless + 1) * sizeof(*grown));
+	if (!grown)
+		return cr_err_sys(err, "out of memory");
+	ts->agentless = grown;
+	grown[ts->n_agentless++] = m->pid;
+	return 0;
+}
+
+static bool has_no_agent(const struct tasks *ts, uint32_t pid)
+{
+	for (size_t i = 0; i < ts->n_agentless; i++)
+		if (ts->agentless[i] == pid)
+			return true;
+	return false;
+}
 
 static int add_task(struct tasks *ts, const Cr__Task *m, struct cr_err *err)
 {
@@ -90,6 +116,8 @@ static int on_record(struct cr_stage *st, void *ctx, const struct cr_record *rec
 	const Cr__Task *m = msg;
 
 	(void)st;
+	if (rec->kind == CR_KIND_REFUSAL)
+		return note_refusal(ctx, msg, err);
 	if (rec->kind == CR_KIND_THREAD)
 		return note_thread(ctx, msg, err);
 	if (rec->kind == CR_KIND_TASK && m->state != CR__TASK_STATE__ZOMBIE &&
@@ -196,11 +224,48 @@ static int ask_threads(struct cr_stage *st, struct cr_session *s, const struct t
 	return 0;
 }
 
+/*
+ * A process that no agent can get into is named like everything else that is
+ * not supported: "pid N: [thread N: ]what[; remedy]" is how the message reads.
+ * What is not about the process is an error.
+ */
+static int refuse(struct cr_stage *st, const struct task *t, struct cr_err *err)
+{
+	char what[sizeof(err->msg)], *p = what, *remedy;
+	const char *object = "";
+	int pid, used = 0, thread = 0;
+
+	memcpy(what, err->msg, sizeof(what));
+	if (err->class != CR_REFUSED || sscanf(p, "pid %d: %n", &pid, &used) != 1 || !used ||
+	    pid != (int)t->pid)
+		return -1;
+	p += used;
+	if (sscanf(p, "thread %*d%n", &thread) == 0 && thread &&
+	    strncmp(p + thread, ": ", 2) == 0) {
+		object = p;
+		p[thread] = 0;
+		p += thread + 2;
+	}
+	remedy = strstr(p, "; ");
+	if (remedy)
+		*remedy = 0;
+	return cr_stage_refuse(st, t->pid, object, p, remedy ? remedy + 2 : "", err);
+}
+
+static int ask_all(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,
+		   const struct task *t, struct cr_err *err)
+{
+	if (ask_process(st, s, ts, t, err) < 0 || ask_threads(st, s, t, err) < 0)
+		return -1;
+	return landlock_check(st, s, t->pid, t->threads, t->n_threads, err);
+}
+
 static int inject(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,
 		  const struct task *t, struct cr_err *err)
 {
-	if (ask_process(st, s, ts, t, err) < 0 || ask_threads(st, s, t, err) < 0 ||
-	    landlock_check(st, s, t->pid, t->threads, t->n_threads, err) < 0)
+	if (has_no_agent(ts, (uint32_t)t->pid))
+		return 0;
+	if (ask_all(st, s, ts, t, err) < 0 && refuse(st, t, err) < 0)
 		return -1;
 	return cr_session_evict(s, t->pid, err);
 }
@@ -220,7 +285,7 @@ static int on_finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 
 int pipeline_run(void)
 {
-	static const uint16_t wants[] = { CR_KIND_TASK, CR_KIND_THREAD, 0 };
+	static const uint16_t wants[] = { CR_KIND_REFUSAL, CR_KIND_TASK, CR_KIND_THREAD, 0 };
 	static const struct cr_stage_ops ops = {
 		.record = on_record,
 		.finish = on_finish,
@@ -236,6 +301,7 @@ int pipeline_run(void)
 		timers_forget_signals(&ts.list[i].timer_signals);
 	}
 	free(ts.list);
+	free(ts.agentless);
 	news_free_children(&ts.children);
 	return ret;
 }
