@@ -89,27 +89,6 @@ subtest 'every byte' => sub {
 	$t->verify('goes on');
 };
 
-# Threads are still at work on the large one when the small ones are done.
-subtest 'a large process with small children' => sub {
-	my $dir = tmpdir();
-	my $code = <<'PY';
-import subprocess, time
-kids = [subprocess.Popen(['sleep', '1000']) for _ in range(4)]
-x = bytes(range(1, 251)) * (256 << 12)
-open('ready', 'w').close()
-time.sleep(1000)
-PY
-	my $pid = background([$python, '-c', $code], dir => $dir, session => 1,
-		out => "$dir/log", err => "$dir/log");
-
-	wait_for(20, sub { -e "$dir/ready" });
-	exits(0, [tool('cr-checkpoint'), '-R', '-t', $pid, '-D', "$dir/img"], 'cr-checkpoint');
-	like(exits(0, [$imgtool, 'check', "$dir/img"], 'the image is good')->{out},
-		qr/good: 5 processes/, 'with all of them');
-	kill 'KILL', CRTest::descendants($pid), $pid;
-	finish($pid);
-};
-
 subtest 'without PAGEMAP_SCAN' => sub {
 	my $t = CRTarget->start('maps', args => ['plain']);
 	return unless $t->ready;

@@ -5,45 +5,17 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use CRTest;
+use CRTerminal;
 
 plan skip_all => 'bash is not installed' unless -x '/bin/bash';
 
 my @shell = ('/bin/bash', '--norc', '--noprofile', '-i');
 
-# A shell on a terminal: type() into it, sees() what appears there.
 sub terminal {
-	my (%o) = @_;
-	my $t = { dir => tmpdir(), seen => 0 };
+	my $t = CRTerminal->start(\@shell);
 
-	system('mkfifo', "$t->{dir}/keys") == 0 or die;
-	$t->{pid} = background(["$BUILD/t/terminal", "$t->{dir}/keys", "$t->{dir}/screen", @shell],
-		session => 1, out => "$t->{dir}/out", err => "$t->{dir}/err", dir => $t->{dir},
-		env => { PS1 => 'ready> ', PATH => "$BIN:$ENV{PATH}", TERM => 'dumb',
-			HISTFILE => '' });
-	bless $t, 'main';
-	$t->sees(qr/ready> /, 'a shell') if !$o{quiet};
+	$t->sees(qr/ready> /, 'a shell');
 	return $t;
-}
-
-sub type {
-	my ($t, $text) = @_;
-	open(my $f, '+<', "$t->{dir}/keys") or die;
-	syswrite($f, $text);
-}
-
-sub sees {
-	my ($t, $pattern, $name) = @_;
-	my ($text, $word);
-	my $found = wait_for(30, sub {
-		$text = substr(slurp("$t->{dir}/screen", 1) // '', $t->{seen});
-		return 0 unless $text =~ /$pattern/;
-		$t->{seen} += $+[0];
-		$word = $1;
-		return 1;
-	});
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	ok($found, "$name: $pattern") or diag($text);
-	return $word;
 }
 
 sub close_terminal {
