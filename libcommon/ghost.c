@@ -34,6 +34,16 @@ static uint64_t ns(const struct timespec *ts)
 	return (uint64_t)ts->tv_sec * 1000000000u + (uint64_t)ts->tv_nsec;
 }
 
+/* The kernel calls a file that never had a name by its number. */
+static bool never_had_name(const char *path, const struct stat *sb)
+{
+	const char *base = strrchr(path, '/');
+	char name[32];
+
+	snprintf(name, sizeof(name), "/#%llu", (unsigned long long)sb->st_ino);
+	return base && strcmp(base, name) == 0;
+}
+
 static void fill_stat(const struct stat *sb, Cr__Ghost *g)
 {
 	g->dev = sb->st_dev;
@@ -233,6 +243,8 @@ int cr_ghost_fill(int fd, const char *path, uint32_t id, uint64_t limit, int dir
 	g->path = strndup(path, cr_ghost_path_len(path));
 	if (!g->path)
 		ret = cr_err_sys(err, "out of memory");
+	else
+		g->tmpfile = never_had_name(g->path, &sb);
 	if (ret == 0)
 		ret = fill_xattrs(link, g, err);
 	if (ret == 0 && S_ISREG(sb.st_mode))

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Files without a name: deleted, replaced by another of the same name, made
- * with O_TMPFILE, with holes, opened twice, deleted directories (one of them
- * the working directory), a deleted device node; and memfd, mapped and not.
+ * with O_TMPFILE and given a name later, with holes, opened twice, deleted
+ * directories (one of them the working directory), files whose directories are
+ * gone too, one of them mapped by two processes; a deleted device node; and
+ * memfd, mapped and not.
  */
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
@@ -14,8 +16,9 @@
 #define MEMFD_SIZE 20000
 
 static int deleted, again, read_only, replaced, unnamed, empty, dir, device, mem, mapped;
+static int deep, deep_dir, deep_top, reopened;
 static struct stat was, dir_was;
-static uint64_t *map;
+static uint64_t *map, *deep_map;
 
 static int make(const char *name, uint64_t seed, mode_t mode)
 {
@@ -38,11 +41,34 @@ static void expect(const char *what, int fd, off_t at, uint64_t seed)
 	t_check(what, words, sizeof(words), seed);
 }
 
+/* Files in directories that are gone. */
+static void set_up_deep(void)
+{
+	int fd;
+	void *p;
+
+	t_must(mkdir("gone", 0700));
+	t_must(mkdir("gone/below", 0700));
+	deep = make("gone/below/file", 8, 0644);
+	deep_dir = t_must(open("gone/below", O_RDONLY | O_DIRECTORY));
+	fd = make("gone/mapped", 9, 0600);
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		t_fatal("mmap");
+	deep_map = p;
+	close(fd);
+	t_must(unlink("gone/below/file"));
+	t_must(unlink("gone/mapped"));
+	t_must(rmdir("gone/below"));
+	t_must(rmdir("gone"));
+}
+
 static void set_up(void)
 {
 	struct timespec times[2] = { { 1000000000, 5 }, { 1100000000, 7 } };
 	uint64_t words[64];
-	char *p;
+	char *p, path[40];
+	int fd;
 
 	deleted = make("deleted", 1, 0640);
 	t_fill(words, sizeof(words), 2);
@@ -61,6 +87,11 @@ static void set_up(void)
 	unnamed = t_must(open(".", O_TMPFILE | O_RDWR, 0600));
 	t_fill(words, sizeof(words), 5);
 	t_must(pwrite(unnamed, words, sizeof(words), 0));
+	/* Only this description is left, which does not say that it was. */
+	fd = t_must(open(".", O_TMPFILE | O_RDWR, 0600));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	reopened = t_must(open(path, O_RDWR));
+	close(fd);
 	empty = t_must(open("empty", O_WRONLY | O_CREAT, 0600));
 	t_must(unlink("empty"));
 	t_must(mkdir("dir", 0711));
@@ -82,6 +113,7 @@ static void set_up(void)
 	map = (uint64_t *)p;
 	t_fill(map, 4096, 7);
 	t_must(pwrite(mapped, words, sizeof(words), 0));
+	set_up_deep();
 }
 
 static void link_says(const char *what, int fd, const char *tail)
@@ -139,14 +171,41 @@ static void check_memfds(void)
 	t_same("mapping and descriptor are one", 0x0807060504030201, map[512]);
 }
 
+static void check_deep(void)
+{
+	struct stat is;
+	char path[40];
+
+	expect("one in a directory that is gone", deep, 0, 8);
+	link_says("it", deep, "/gone/below/file (deleted)");
+	link_says("its directory", deep_dir, "/gone/below (deleted)");
+	t_check("a mapped one", deep_map, 64 * 8, 9);
+	t_same("what the child has written", 77, deep_map[100]);
+	t_must(fstat(deep, &is));
+	t_same("mode", S_IFREG | 0644, is.st_mode);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", reopened);
+	t_must(linkat(AT_FDCWD, path, deep_top, "linked", AT_SYMLINK_FOLLOW));
+	t_must(unlinkat(deep_top, "linked", 0));
+	t_true("the directories have not come back",
+	       faccessat(deep_top, "gone", F_OK, 0) < 0 && errno == ENOENT);
+}
+
 int main(void)
 {
 	struct stat st;
+	pid_t child;
 	char zeros[4] = { 1, 1, 1, 1 };
 	int fd;
 
 	t_init();
 	set_up();
+	deep_top = t_must(open(".", O_PATH | O_DIRECTORY));
+	child = t_must(fork());
+	if (child == 0) {
+		t_wait();
+		deep_map[100] = 77;
+		_exit(0);
+	}
 	t_must(mkdir("cwd", 0700));
 	t_must(chdir("cwd"));
 	t_must(rmdir("../cwd"));
@@ -154,6 +213,8 @@ int main(void)
 	if (t_spoiled())
 		t_must(pwrite(unnamed, "spoil", 5, 0));
 	t_wait();
+	t_join_child("the child", child);
+	check_deep();
 	check_deleted();
 	expect("the replaced one", replaced, 0, 3);
 	expect("the nameless one", unnamed, 0, 5);

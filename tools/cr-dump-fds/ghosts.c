@@ -76,7 +76,7 @@ static int carry(struct dump *d, int fd, const char *path, const struct ghost_hi
 
 	if (ret)
 		return ret < 0 ? -1 : GHOST_REFUSED;
-	g.tmpfile = hint->tmpfile;
+	g.tmpfile |= hint->tmpfile;
 	g.memfd = hint->memfd;
 	g.embedded = hint->embedded;
 	g.seals = hint->seals;

@@ -28,6 +28,7 @@
 #include "file.h"
 #include "fill.h"
 #include "finish.h"
+#include "ghost-place.h"
 #include "ghost.h"
 #include "image.h"
 #include "inherit.h"
@@ -177,7 +178,8 @@ static int prepare(struct cr_err *err)
 		return -1;
 	r.huge_pages = fill_may_be_huge();
 	return make_room(err) < 0 || attrs_own_limits(&r, err) < 0 || inherit_keep(&r, err) < 0 ||
-			       open_bulk(err) < 0 || share_memory(err) < 0 ?
+			       open_bulk(err) < 0 || share_memory(err) < 0 ||
+			       place_share(&r, err) < 0 ?
 		       -1 :
 		       0;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,28 +14,14 @@
 
 #include "clean.h"
 #include "crc32c.h"
+#include "fault.h"
 #include "file.h"
+#include "ghost-place.h"
 #include "image.h"
 
 #define COPY_CHUNK (1u << 20)
 #define NS 1000000000ull
-#define NAME_TRIES 100
 #define MEMFD "/memfd:"
-
-/* The directory that a path is in; "/" for what is in the root. */
-static int parent_of(const char *path, char *dir, size_t size)
-{
-	const char *slash = strrchr(path, '/');
-	size_t len = slash ? (size_t)(slash - path) : 0;
-
-	if (!slash || len >= size)
-		return -1;
-	if (len == 0)
-		len = 1;
-	memcpy(dir, path, len);
-	dir[len] = '\0';
-	return 0;
-}
 
 int ghosts_check(struct restore *r, struct cr_err *err)
 {
@@ -42,16 +29,17 @@ int ghosts_check(struct restore *r, struct cr_err *err)
 
 	for (unsigned int i = 0; i < l->count; i++) {
 		const Cr__Ghost *g = l->items[i];
-		char dir[4096];
-		struct stat st;
+		int why;
 
 		if (g->memfd || g->embedded)
 			continue;
-		if (parent_of(g->path, dir, sizeof(dir)) < 0)
+		if (g->path[0] != '/')
 			return cr_err_set(err, CR_BAD_INPUT, "deleted file %u: malformed path",
 					  g->id);
-		if (stat(dir, &st) < 0)
-			refuse(r, 0, g->path, "the directory of a deleted file is missing");
+		why = place_check(g->path);
+		if (why)
+			refuse(r, 0, g->path, "a deleted file cannot be made there: %s",
+			       strerror(why));
 	}
 	return 0;
 }
@@ -129,27 +117,6 @@ static void set_attributes(const Cr__Ghost *g, const char *path)
 	utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
 }
 
-/* Under its own name when that is free, so that the kernel shows it. */
-static int make_named(const struct restore *r, const Cr__Ghost *g, char *path, size_t size,
-		      struct cr_err *err)
-{
-	int fd;
-
-	snprintf(path, size, "%s", g->path);
-	fd = make_node(g, path);
-	for (int i = 0; fd < 0 && errno == EEXIST && i < NAME_TRIES; i++) {
-		snprintf(path, size, "%.4000s.deleted-%d-%d", g->path, (int)getpid(), i);
-		fd = make_node(g, path);
-	}
-	/* A copy of a file whose directory is not here either. */
-	if (fd < 0 && g->embedded) {
-		snprintf(path, size, "/proc/self/fd/%d/embedded-%d-%u.tmp", r->dirfd, (int)getpid(),
-			 g->id);
-		fd = make_node(g, path);
-	}
-	return fd < 0 ? cr_err_sys(err, "unable to make %s", path) : fd;
-}
-
 /* The same for what has no name. */
 static int set_fd_attributes(const Cr__Ghost *g, int fd, struct cr_err *err)
 {
@@ -184,13 +151,13 @@ static int make_memfd(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
 	return cr_steal_fd(&fd);
 }
 
-/* In the directory of its path, but without any name. */
-static int make_tmpfile(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
+/* In the directory of its place, but without any name. */
+static int make_unnamed(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
 {
-	char dir[4096];
+	char dir[PATH_MAX];
 	cr_auto_fd int fd = -1;
 
-	if (parent_of(g->path, dir, sizeof(dir)) < 0)
+	if (place_dir(r->place, dir, sizeof(dir)) < 0)
 		return cr_err_set(err, CR_BAD_INPUT, "malformed path");
 	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -200,37 +167,86 @@ static int make_tmpfile(struct restore *r, const Cr__Ghost *g, struct cr_err *er
 	return cr_steal_fd(&fd);
 }
 
-static int make_nameless(struct restore *r, const Cr__Ghost *g, struct object_fd *o,
-			 struct cr_err *err)
+/* Take it by its name, which it then loses. */
+static int take(struct restore *r, struct cr_err *err)
 {
-	int fd = g->memfd ? make_memfd(r, g, err) : make_tmpfile(r, g, err);
+	int fd = open(place_path(r->place), O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
-		return cr_err_wrap(err, "%s", g->path);
-	o->id = g->id;
-	o->fd[0] = file_stash(r, fd, err);
-	return o->fd[0] < 0 ? -1 : 0;
+		return cr_err_sys(err, "unable to open %s", place_path(r->place));
+	cr_fault("ghost-named");
+	if (place_hide(r->place, err) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* It is seen only when it is whole; where that cannot be, it is made by name. */
+static int make_file(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
+{
+	cr_auto_fd int fd = make_unnamed(r, g, err);
+
+	if (fd >= 0 && place_show(r->place, fd, err) == 0)
+		return take(r, err);
+	if (fd >= 0 || err->errnum != EOPNOTSUPP)
+		return -1;
+	fd = place_make(r->place, make_node, g, err);
+	if (fd < 0 || fill(r, g, fd, err) < 0)
+		return -1;
+	set_attributes(g, place_path(r->place));
+	return take(r, err);
+}
+
+static int make_other(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
+{
+	cr_auto_fd int fd = place_make(r->place, make_node, g, err);
+
+	if (fd < 0)
+		return -1;
+	set_attributes(g, place_path(r->place));
+	return take(r, err);
+}
+
+/* The place of a copy is the image's when its own directory is missing. */
+static int open_place(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
+{
+	char path[PATH_MAX], link[40];
+	ssize_t n;
+
+	if (!g->embedded || place_is_there(g->path))
+		return place_open(r->place, g->path, err);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", r->dirfd);
+	n = readlink(link, path, sizeof(path) - 40);
+	if (n < 0)
+		return cr_err_sys(err, "unable to find the image's directory");
+	snprintf(path + n, 40, "/embedded-%d-%u.tmp", (int)getpid(), g->id);
+	return place_open(r->place, path, err);
+}
+
+static int make_placed(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
+{
+	int fd = -1;
+
+	if (open_place(r, g, err) < 0)
+		return -1;
+	if (g->tmpfile)
+		fd = make_unnamed(r, g, err);
+	else if (S_ISREG(g->mode))
+		fd = make_file(r, g, err);
+	else
+		fd = make_other(r, g, err);
+	place_undo(r);
+	return fd;
 }
 
 static int make(struct restore *r, const Cr__Ghost *g, struct object_fd *o, struct cr_err *err)
 {
-	char path[4096 + 64];
-	cr_auto_fd int fd = make_named(r, g, path, sizeof(path), err);
-	int ret = -1, named = -1;
+	int fd = g->memfd ? make_memfd(r, g, err) : make_placed(r, g, err);
 
 	if (fd < 0)
-		return -1;
-	if (!S_ISREG(g->mode) || fill(r, g, fd, err) == 0) {
-		set_attributes(g, path);
-		named = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-		ret = named < 0 ? cr_err_sys(err, "unable to open %s", path) : 0;
-	}
-	if ((S_ISDIR(g->mode) ? rmdir(path) : unlink(path)) < 0 && ret == 0)
-		ret = cr_err_sys(err, "unable to remove %s", path);
-	if (ret < 0)
 		return cr_err_wrap(err, "deleted file %s", g->path);
 	o->id = g->id;
-	o->fd[0] = file_stash(r, named, err);
+	o->fd[0] = file_stash(r, fd, err);
 	return o->fd[0] < 0 ? -1 : 0;
 }
 
@@ -246,8 +262,7 @@ int ghosts_make(struct restore *r, struct cr_err *err)
 
 		if (g->embedded && !(r->embedded && r->embedded[i]))
 			continue;
-		if ((g->memfd || g->tmpfile ? make_nameless : make)(r, g, &r->ghosts[r->n_ghosts],
-								    err) < 0)
+		if (make(r, g, &r->ghosts[r->n_ghosts], err) < 0)
 			return -1;
 		r->n_ghosts++;
 	}

@@ -107,6 +107,7 @@ struct restore {
 	unsigned int n_pipes;
 	struct object_fd *ghosts;
 	unsigned int n_ghosts;
+	struct place *place;	/* see ghost-place.h */
 	bool *embedded;		/* by index of Ghost records: the copy is used */
 	struct unix_socks *unix_socks; /* see unix.h */
 	struct object_fd *bulk; /* bulk files of the image, by index of PagesFile records */

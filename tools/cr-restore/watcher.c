@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ghost-place.h"
 #include "spare.h"
 #include "unix.h"
 
@@ -27,6 +28,7 @@ void kill_created(struct restore *r)
 	while (waitpid(-1, NULL, __WALL) > 0)
 		;
 	unix_undo(r);
+	place_undo(r);
 }
 
 static void watch(struct restore *r, int pidfd)
