@@ -217,8 +217,12 @@ refusals_of('KVM', "f = os.open('/dev/kvm', os.O_RDWR)",
 	qr{fd \d+: character device \d+:\d+ \(/dev/kvm\): not supported; \S});
 refusals_of('a mount context', "f = call(430, b'tmpfs', 0)",
 	qr/fd \d+: mount context \(.*\): not supported; \S/);
+refusals_of('a mount that is attached nowhere', "f = call(428, -100, b'/tmp', 1)",
+	qr{fd \d+: detached mount \(/\): not supported; \S});
 refusals_of('landlock rules', "f = call(444, struct.pack('<Q', 1), 8, 0)",
 	qr/fd \d+: landlock rules \(.*\): not supported; \S/);
+refusals_of('a file of tracing', "f = os.open('/sys/kernel/tracing/trace_pipe', os.O_RDONLY)",
+	qr{fd \d+: tracing file \(/sys/kernel/tracing/trace_pipe\): not supported; \S});
 refusals_of('a trigger in a pressure file', <<'E',
 f = os.open('/proc/pressure/cpu', os.O_RDWR | os.O_NONBLOCK)
 os.write(f, b'some 150000 1000000\0')

@@ -10,6 +10,11 @@
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x10	/* 5.1 */
 #endif
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x20	/* 6.3 */
+#define MFD_NOEXEC_SEAL 8u
+#define MFD_EXEC 0x10u
+#endif
 #define PAGE 4096ul
 
 static struct memfd {
@@ -18,6 +23,7 @@ static struct memfd {
 	uid_t uid;
 	int seals;
 	int map;		/* PROT_* of a mapping, 0: none */
+	unsigned int create;	/* flags, when it is not MFD_ALLOW_SEALING */
 	int again;		/* flags of a second description, 0: none */
 	int fd, fd2;
 	uint8_t *p;
@@ -41,6 +47,12 @@ static struct memfd {
 	  .uid = 7,
 	  .map = PROT_READ | PROT_WRITE,
 	  .seals = F_SEAL_FUTURE_WRITE | F_SEAL_SEAL },
+	{ .name = "not to be executed", .mode = 0666, .create = MFD_NOEXEC_SEAL, .seals = F_SEAL_EXEC },
+	{ .name = "to be executed",
+	  .mode = 0777,
+	  .create = MFD_EXEC | MFD_ALLOW_SEALING,
+	  .map = PROT_READ,
+	  .seals = F_SEAL_EXEC | F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE },
 	{ .name = "", .mode = 0777, .again = O_RDWR | O_APPEND },
 };
 
@@ -61,7 +73,7 @@ static void make(struct memfd *m, uint64_t seed)
 	uint8_t bytes[2 * PAGE];
 	char path[40];
 
-	m->fd = t_must(memfd_create(m->name, MFD_ALLOW_SEALING));
+	m->fd = t_must(memfd_create(m->name, m->create ? m->create : MFD_ALLOW_SEALING));
 	t_fill(bytes, sizeof(bytes), seed);
 	t_must(write(m->fd, bytes, sizeof(bytes)));
 	t_must(fchown(m->fd, m->uid, m->uid));

@@ -12,8 +12,9 @@ static const char *const names[] = {
 
 static int fds[COUNT];
 static ino_t inos[COUNT];
-static int stat_fd, self, text, sys;
-static char head[20];
+static int stat_fd, self, text, sys, mem, high, net, net2;
+static uint64_t word = 0x77;
+static char head[20], net_head[20];
 
 static void same_link(const char *what, int fd, const char *path)
 {
@@ -27,6 +28,7 @@ static void same_link(const char *what, int fd, const char *path)
 static void check(void)
 {
 	char buf[20] = "", again[20], path[40];
+	uint64_t seen = 0;
 
 	for (size_t i = 0; i < COUNT; i++) {
 		struct stat st;
@@ -45,6 +47,13 @@ static void check(void)
 	same_link("a directory of /proc", self, path);
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)getpid());
 	same_link("our own file of /proc", stat_fd, path);
+	word++;
+	t_must(pread(mem, &seen, sizeof(seen), (off_t)(uintptr_t)&word));
+	t_same("our memory through a file", word, seen);
+	t_same("the position there", (uint64_t)(uintptr_t)&word, (uint64_t)lseek(mem, 0, SEEK_CUR));
+	t_same("one that is negative", (uint64_t)-0x10000, (uint64_t)lseek(high, 0, SEEK_CUR));
+	t_true("a file of the network", read(net, buf, 10) == 10 && memcmp(buf, net_head + 5, 10) == 0);
+	t_true("another one of it", read(net2, buf, 10) == 10 && memcmp(buf, net_head, 10) == 0);
 	t_true("a file of /sys", pread(sys, buf, 1, 0) == 1);
 }
 
@@ -66,6 +75,15 @@ int main(void)
 	text = t_must(open("/proc/filesystems", O_RDONLY));
 	t_must(read(text, head, 10));
 	sys = t_must(open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY));
+	mem = t_must(open("/proc/self/mem", O_RDWR));
+	lseek(mem, (off_t)(uintptr_t)&word, SEEK_SET);
+	high = t_must(open("/proc/self/mem", O_RDONLY));
+	lseek(high, -0x10000, SEEK_SET);
+	/* The second makes the first one look deleted. */
+	net = t_must(open("/proc/net/dev", O_RDONLY));
+	t_must(read(net, net_head, 5));
+	net2 = t_must(open("/proc/net/dev", O_RDONLY));
+	t_must(pread(net2, net_head, 15, 0));
 	t_ready();
 	if (t_spoiled())
 		t_must(lseek(text, 3, SEEK_SET));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "natures.h"
 
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -113,7 +114,39 @@ void nature_without_path(const struct file *f, int fd, char *kind, size_t size)
 		known = "huge page memory";
 	if (!known && len > 10 && strcmp(f->target + len - 10, " (deleted)") == 0)
 		known = S_ISDIR(f->sb.st_mode) ? "deleted directory" : "deleted file";
+	/* fsmount(2), and open_tree(2) with OPEN_TREE_CLONE: attached nowhere. */
+	if (!known && strcmp(f->target, "/") == 0)
+		known = "detached mount";
 	snprintf(kind, size, "%s", known ? known : "file that its path does not lead to");
+}
+
+/* Files of these keep for each description what was read or asked. */
+static const char *state_of(uint32_t fs, const struct file *f)
+{
+	const char *name = strrchr(f->target, '/') + 1;
+
+	switch (fs) {
+	case TRACEFS_MAGIC:
+		return strncmp(name, "trace_marker", 12) == 0 ? NULL : "tracing file";
+	case DEBUGFS_MAGIC:
+		return "debugging file";
+	case SELINUX_MAGIC:
+		return (f->flags & O_ACCMODE) == O_RDWR ? "SELinux transaction" : NULL;
+	default:
+		return NULL;
+	}
+}
+
+const char *nature_with_state(const struct file *f)
+{
+	struct statfs fs;
+
+	/* Those file systems say of no file that it has blocks. */
+	if (!S_ISREG(f->sb.st_mode) || f->sb.st_blocks || (f->flags & O_PATH))
+		return NULL;
+	if ((f->own < 0 ? statfs(f->target, &fs) : fstatfs(f->own, &fs)) < 0)
+		return NULL;
+	return state_of((uint32_t)fs.f_type, f);
 }
 
 bool nature_is_ghost(int fd)

@@ -14,6 +14,9 @@
 void nature_of(const struct file *f, char *kind, size_t size);
 /* One whose path does not lead to it; @fd is a descriptor of ours for it. */
 void nature_without_path(const struct file *f, int fd, char *kind, size_t size);
+/* A file that is more than its path and position, and cannot be opened again;
+ * NULL: it is not. */
+const char *nature_with_state(const struct file *f);
 /* Is it on a file system on which a file like it can be made? */
 bool nature_is_ghost(int fd);
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Regular files, directories, O_PATH, and devices without state. */
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "clean.h"
 #include "fileref.h"
@@ -10,6 +13,8 @@
 #include "ghosts.h"
 #include "kinds.h"
 #include "natures.h"
+
+#define DELETED " (deleted)"
 
 /* null, zero, full, random, urandom */
 static bool stateless_device(const struct stat *sb)
@@ -46,9 +51,13 @@ static int put(struct dump *d, const struct file *f, Cr__FileRef *ref, struct cr
 static int dump(struct dump *d, struct file *f, struct cr_err *err)
 {
 	Cr__FileRef ref = CR__FILE_REF__INIT;
-	int ret = f->found ? cr_fileref_fill_found(&f->sb, f->target, &ref, err) :
-			     cr_fileref_fill_stat(&f->sb, f->target, &ref, err);
+	const char *kind = nature_with_state(f);
+	int ret;
 
+	if (kind)
+		return file_refuse(d, f, kind, "not supported", "close it", err);
+	ret = f->found ? cr_fileref_fill_found(&f->sb, f->target, &ref, err) :
+			 cr_fileref_fill_stat(&f->sb, f->target, &ref, err);
 	/* What is carried may have been carried by an earlier stage: see late(). */
 	if (ret == 0 && d->opts->embed && S_ISREG(f->sb.st_mode))
 		ret = 1;
@@ -82,6 +91,29 @@ static int late_embed(struct dump *d, struct file *f, int fd, struct cr_err *err
 	return ret;
 }
 
+/* Files below /proc/PID/net are another one in memory each time that they are
+ * looked up, and the one before counts as deleted.  1: it is none of these. */
+static int late_proc(struct dump *d, struct file *f, int fd, struct cr_err *err)
+{
+	size_t len = strlen(f->target), tail = strlen(DELETED);
+	Cr__FileRef ref = CR__FILE_REF__INIT;
+	cr_auto_free char *path = NULL;
+	struct statfs fs;
+	int ret;
+
+	if (len < tail || strcmp(f->target + len - tail, DELETED) != 0 || fstatfs(fd, &fs) < 0 ||
+	    (uint32_t)fs.f_type != PROC_SUPER_MAGIC)
+		return 1;
+	path = strndup(f->target, len - tail);
+	if (!path)
+		return cr_err_sys(err, "out of memory");
+	ret = cr_fileref_fill(fd, path, false, &ref, err);
+	if (ret == 0)
+		ret = put(d, f, &ref, err);
+	cr_fileref_release(&ref);
+	return ret;
+}
+
 /* Its path does not lead to it, or it is to be embedded. */
 static int late(struct dump *d, struct file *f, struct cr_err *err)
 {
@@ -100,6 +132,9 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 		if (ret <= 0)
 			return ret;
 	}
+	ret = late_proc(d, f, fd, err);
+	if (ret <= 0)
+		return ret;
 	if (f->sb.st_nlink || !nature_is_ghost(fd))
 		return refuse(d, f, fd, "not supported", "close it", err);
 	ret = ghosts_ref(d, fd, f->target, &hint, &ref, err);

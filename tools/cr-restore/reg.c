@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Regular files, directories, and device nodes without state. */
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -40,7 +41,9 @@ static int reg_open(struct restore *r, const void *msg, struct cr_err *err)
 	fd = ref_open(r, m->ref, flags, err);
 	if (fd < 0)
 		return -1;
-	if (m->pos && lseek(fd, (off_t)m->pos, SEEK_SET) < 0) {
+	/* /proc/PID/mem has all 64 bits of an address as positions. */
+	errno = 0;
+	if (m->pos && lseek(fd, (off_t)m->pos, SEEK_SET) < 0 && errno) {
 		cr_err_sys(err, "%s: lseek", m->ref->path);
 		close(fd);
 		return -1;
