@@ -12,6 +12,7 @@
 
 #define LOOKS 100		/* before sleeping: a vector often takes microseconds */
 #define TICK_NS 5000000l	/* how often to see whether the thread still lives */
+#define HELD_TICKS 20		/* so many of them: whether it can run at all */
 
 static long futex(uint32_t *word, int op, uint32_t val, const struct timespec *timeout)
 {
@@ -35,14 +36,15 @@ int agent_wait(struct cr_agent *a, struct cr_tracee *t, const uint32_t *word, ui
 {
 	static const struct timespec tick = { 0, TICK_NS };
 	uint32_t *doorbell = &agent_ctl(a)->doorbell, bell;
-	uint64_t until = a->timeout_ms ? cr_now_ns() + a->timeout_ms * 1000000ull : UINT64_MAX;
+	uint64_t until =
+		cr_now_ns() + (a->timeout_ms ? a->timeout_ms * 1000000ull : CR_TRACE_PATIENCE_NS);
 
 	for (int i = 0; i < LOOKS; i++) {
 		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == value)
 			return 0;
 		cr_arch_relax();
 	}
-	for (;;) {
+	for (unsigned int ticks = 1;; ticks++) {
 		int ret;
 
 		bell = __atomic_load_n(doorbell, __ATOMIC_ACQUIRE);
@@ -60,8 +62,10 @@ int agent_wait(struct cr_agent *a, struct cr_tracee *t, const uint32_t *word, ui
 			return crashed(a, t, err);
 		if (a->stop && *a->stop)
 			return late(a, "before this was interrupted", err);
+		if (ticks % HELD_TICKS == 0 && cr_tracee_is_held(t))
+			return cr_tracee_late(t, err);
 		if (cr_now_ns() >= until)
-			return late(a, "in time", err);
+			return a->timeout_ms ? late(a, "in time", err) : cr_tracee_late(t, err);
 		futex(doorbell, FUTEX_WAIT, bell, &tick);
 	}
 }

@@ -65,7 +65,7 @@ int cr_agent_run_each(struct cr_agent *a, const uint32_t *tids, uint32_t n_tids,
 		      struct cr_err *err) CR_MUST;
 
 /*
- * A vector that takes longer than @ms (0: for ever, as at the start), or is
+ * A vector that takes longer than @ms (0: CR_TRACE_PATIENCE_NS, as at the start), or is
  * still running when *@stop is set (may be NULL), fails, and the agent is good
  * for eviction only.
  */

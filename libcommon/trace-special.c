@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Tracing of threads whose system calls somebody judges. */
+/* Tracing of threads whose system calls somebody judges, and of those that
+ * somebody else holds. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "clean.h"
+#include "proc.h"
 #include "ptrace-new.h"
 #include "trace.h"
 
@@ -51,4 +55,31 @@ int cr_tracee_dispatched(struct cr_tracee *t, bool *yes, struct cr_err *err)
 	 * stays while the thread does not run. */
 	*yes = c.mode != 0 && (!c.selector || !lets_through(t, c.selector));
 	return 0;
+}
+
+/* A tracee's own stops have other states (t, T). */
+bool cr_tracee_is_held(const struct cr_tracee *t)
+{
+	static const char *const places[] = { "get_signal", "do_freezer_trap" };
+	cr_auto_free char *wchan = NULL;
+	struct cr_proc_stat st;
+	struct cr_err ignored;
+	char name[48];
+
+	snprintf(name, sizeof(name), "task/%d/wchan", (int)t->tid);
+	if (cr_proc_stat(t->tid, &st, &ignored) < 0 || st.state != 'S' ||
+	    cr_proc_read(t->pid, name, &wchan, NULL, &ignored) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (strcmp(wchan, places[i]) == 0)
+			return true;
+	return false;
+}
+
+int cr_tracee_late(const struct cr_tracee *t, struct cr_err *err)
+{
+	return cr_err_set(err, CR_REFUSED,
+			  "pid %d: thread %d: does not run for the tracer: its cgroup is frozen, "
+			  "or it waits for a device; thaw its cgroup, or use --freeze-cgroup",
+			  (int)t->pid, (int)t->tid);
 }

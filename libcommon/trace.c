@@ -21,6 +21,7 @@
 #define SYSCALL_STOP (SIGTRAP | 0x80)
 #define SIGSET_BYTES 8
 #define TICK_NS 2000000		/* how often to look for a death that nobody tells of */
+#define LOOK_NS 100000000ull	/* how often to look why our code does not run */
 
 /* glibc declares ptrace() with an enum; system calls are what we mean. */
 static long pt(long req, pid_t tid, unsigned long addr, unsigned long data)
@@ -323,7 +324,22 @@ int cr_tracee_set_mask(struct cr_tracee *t, uint64_t mask, struct cr_err *err)
 	return 0;
 }
 
-/* Run to the next system call stop. */
+/* The next stop of a tracee that runs our code.  0; 1 it does not run; -1 error. */
+static int stop_of_ours(struct cr_tracee *t, int *status, struct cr_err *err)
+{
+	uint64_t until = cr_now_ns() + CR_TRACE_PATIENCE_NS, now;
+	int ret;
+
+	do {
+		now = cr_now_ns();
+		ret = next_stop(t, now + LOOK_NS, status, err);
+		if (ret != 2)
+			return ret > 0 ? ended(t, err) : ret;
+	} while (now < until && !cr_tracee_is_held(t));
+	return 1;
+}
+
+/* Run to the next system call stop.  0; 1 it does not run; -1 error. */
 static int to_syscall_stop(struct cr_tracee *t, struct cr_err *err)
 {
 	int status, ret, sig = 0;
@@ -331,9 +347,11 @@ static int to_syscall_stop(struct cr_tracee *t, struct cr_err *err)
 	for (;;) {
 		if (pt(PTRACE_SYSCALL, t->tid, 0, (unsigned long)sig) < 0)
 			return failed(t, err, "PTRACE_SYSCALL");
-		ret = next_stop(t, UINT64_MAX, &status, err);
+		ret = stop_of_ours(t, &status, err);
+		if (ret > 0)
+			t->state = CR_TRACEE_RUNNING;
 		if (ret)
-			return ret < 0 ? -1 : ended(t, err);
+			return ret;
 		if (WSTOPSIG(status) == SYSCALL_STOP && !EVENT(status)) {
 			t->state = CR_TRACEE_IN_CALL;
 			return 0;
@@ -350,14 +368,20 @@ int cr_tracee_syscall(struct cr_tracee *t, uint64_t ip, long nr, const uint64_t 
 {
 	struct user_regs_struct regs = t->regs;
 	struct iovec iov = { &regs, sizeof(regs) };
+	int held;
 
 	cr_arch_call_regs(&regs, ip, nr, args);
 	/* In at the call's entry, and stopped again on the way out of it. */
-	if (cr_tracee_set_regs(t, &regs, err) < 0 || to_syscall_stop(t, err) < 0 ||
-	    cr_tracee_settle(t, err) < 0)
+	if (cr_tracee_set_regs(t, &regs, err) < 0)
+		return -1;
+	held = to_syscall_stop(t, err);
+	if (held < 0 || cr_tracee_settle(t, err) < 0)
 		return -1;
 	if (pt(PTRACE_GETREGSET, t->tid, NT_PRSTATUS, (unsigned long)&iov) < 0)
 		return failed(t, err, "PTRACE_GETREGSET");
+	/* It may have run in the last moment. */
+	if (held && cr_arch_instruction_pointer(&regs) == ip)
+		return cr_tracee_late(t, err);
 	*result = cr_arch_result(&regs);
 	return 0;
 }
@@ -417,7 +441,9 @@ int cr_tracee_settle(struct cr_tracee *t, struct cr_err *err)
 		return -1;
 	if (t->state == CR_TRACEE_IN_CALL && cr_tracee_cont(t, err) < 0)
 		return -1;
-	ret = cr_tracee_wait_stop(t, UINT64_MAX, err);
+	ret = cr_tracee_wait_stop(t, cr_now_ns() + CR_TRACE_PATIENCE_NS, err);
+	if (ret == 2)
+		return cr_tracee_late(t, err);
 	return ret > 0 ? ended(t, err) : ret;
 }
 

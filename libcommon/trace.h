@@ -60,6 +60,12 @@ struct cr_tracee {
 #define CR_TRACE_OPTIONS                                                                           \
 	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK)
 
+/*
+ * What a thread does for us takes microseconds, but it may have to wait for a
+ * CPU, or for memory from a disk.  Nothing waits for it longer than this.
+ */
+#define CR_TRACE_PATIENCE_NS 30000000000ull
+
 /* 0 seized; 1 the thread is a zombie or gone; -1 error. */
 int cr_tracee_seize(struct cr_tracee *t, pid_t pid, pid_t tid, struct cr_err *err) CR_MUST;
 
@@ -88,7 +94,8 @@ int cr_tracee_adopt(struct cr_tracee *t, pid_t pid, pid_t tid, struct cr_err *er
 int cr_tracee_dispatched(struct cr_tracee *t, bool *yes, struct cr_err *err) CR_MUST;
 
 /* Make one system call, which no signal can interrupt, at @ip, where a system
- * call instruction is.  It is in a PTRACE_EVENT_STOP again then. */
+ * call instruction is.  It is in a PTRACE_EVENT_STOP again then.  Fails with
+ * CR_REFUSED when it does not run: the call was not made then. */
 int cr_tracee_syscall(struct cr_tracee *t, uint64_t ip, long nr, const uint64_t args[6],
 		      long *result, struct cr_err *err) CR_MUST;
 
@@ -99,6 +106,12 @@ int cr_tracee_syscall(struct cr_tracee *t, uint64_t ip, long nr, const uint64_t 
  */
 const char *cr_tracee_status(struct cr_tracee *t, struct cr_err *err) CR_MUST;
 void cr_tracee_forget_status(struct cr_tracee *t);
+
+/* Has it been let run, and does not because its cgroup is frozen (v2, 5.2)? */
+bool cr_tracee_is_held(const struct cr_tracee *t);
+
+/* CR_REFUSED: it has not done in time what it was to do, and why. */
+int cr_tracee_late(const struct cr_tracee *t, struct cr_err *err);
 
 /* Let it run our code. */
 int cr_tracee_cont(struct cr_tracee *t, struct cr_err *err) CR_MUST;

@@ -62,6 +62,30 @@ sub start_in {
 		setup => sub { CRTest::spew("$dir/cgroup.procs", $$) });
 }
 
+# Without the option: who is frozen can be stopped, but does not run for us.
+sub held {
+	my ($t, $dir) = @_;
+	my $why = qr/^cr-inject: pid \d+: thread \d+: does not run for the tracer: its cgroup is frozen.*--freeze-cgroup$/m;
+	my $img = tmpdir();
+	my $calls;
+
+	ok(freeze_surely($dir), 'frozen by somebody else');
+	my $r = exits(1, [tool('cr-checkpoint'), '-t', $t->{pid}, '-D', $img, '-R'], 'in a frozen cgroup: refused');
+	like($r->{err}, $why, 'in a frozen cgroup: says so');
+	ok($r->{seconds} < 25, 'in a frozen cgroup: at once') or diag($r->{seconds});
+	like(slurp("/proc/$t->{pid}/status"), qr/^TracerPid:\t0$/m, 'in a frozen cgroup: not traced');
+	set_state($dir, 0);
+
+	# While the agent is in a call.
+	$calls = background([tool('cr-inject'), '-t', $t->{pid}, '--timeout', 0, 'pause'], err => "$img/err");
+	wait_for(10, sub { (slurp("/proc/$t->{pid}/syscall", 1) // '') =~ /^34 / });
+	ok(freeze_surely($dir), 'frozen during a call');
+	is(describe(finish($calls)), 'exit 1', 'frozen during a call: ends');
+	like(slurp("$img/err"), $why, 'frozen during a call: says so');
+	set_state($dir, 0);
+	ok(wait_for(10, sub { slurp("/proc/$t->{pid}/maps") !~ /SYSV/ }), 'it has no mapping of ours');
+}
+
 my @points;
 push @points, slurp("$TOP/tools/cr-freeze/cgroup.c") =~ /cr_fault\("([^"]+)"\)/g;
 ok(@points >= 4, "fault points: @points");
@@ -94,6 +118,8 @@ for my $control ('cgroup.freeze', 'freezer.state') {
 			setup => sub { CRTest::spew("$dir/cgroup.procs", $$) })->{err},
 			qr/would freeze itself/, 'says so');
 		exits(1, [@command[0 .. $#command - 1], '/tmp'], "$control: no cgroup at all");
+
+		held($t, $dir) if $control eq 'cgroup.freeze';
 
 		# One that is frozen already stays so, and its image is a good one.
 		ok(freeze_surely($dir), "$control: frozen by somebody else");

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pipeline [-k N:USEC]... [-t SECONDS] -s STATUS -e ERRORS COMMAND... ["|" COMMAND...]...
+ * pipeline [-k N:USEC[:SIGNAL]]... [-p PID:USEC]... [-t SECONDS] -s STATUS -e ERRORS COMMAND... ["|" COMMAND...]...
  *
  * Run commands as a shell would, the words "|" between them, the first with
  * nothing to read and the output of the last thrown away, and all error messages
  * in the file ERRORS.  -k kills the command of that number (the first is 0)
- * with SIGKILL so long after the start.  The file STATUS gets one line: how many
+ * with SIGKILL, or another signal, so long after the start, -p another process;
+ * they are in the order of their times.  The file STATUS gets one line: how many
  * microseconds it took, and the wait status of each command, -1 for one that was
  * still there after SECONDS (60) and was killed for that.
  *
@@ -36,6 +37,8 @@ struct command {
 
 struct kill_order {
 	unsigned int which;
+	pid_t pid;	/* 0: the command */
+	int sig;
 	uint64_t after_us;
 };
 
@@ -57,18 +60,27 @@ static uint64_t now_us(void)
 	return cr_now_ns() / 1000;
 }
 
-static int add_kill(char *text)
+/* WHO:USEC[:SIGNAL] */
+static int add_kill(char *text, bool is_pid)
 {
-	char *colon = strchr(text, ':');
-	uint64_t which, after;
+	char *after = strchr(text, ':'), *sig = after ? strchr(after + 1, ':') : NULL;
+	uint64_t who, us, number = SIGKILL;
 
-	if (!colon || n_kills == MAX)
+	if (!after || n_kills == MAX)
 		return -1;
-	*colon = '\0';
-	if (cr_parse_u64(text, 10, 0, MAX - 1, &which) < 0 ||
-	    cr_parse_u64(colon + 1, 10, 0, 3600000000, &after) < 0)
+	*after++ = '\0';
+	if (sig)
+		*sig++ = '\0';
+	if (cr_parse_u64(text, 10, 0, is_pid ? INT32_MAX : MAX - 1, &who) < 0 ||
+	    cr_parse_u64(after, 10, 0, 3600000000, &us) < 0 ||
+	    (sig && cr_parse_u64(sig, 10, 1, 64, &number) < 0))
 		return -1;
-	kills[n_kills++] = (struct kill_order){ (unsigned int)which, after };
+	kills[n_kills++] = (struct kill_order){
+		.which = is_pid ? 0 : (unsigned int)who,
+		.pid = is_pid ? (pid_t)who : 0,
+		.sig = (int)number,
+		.after_us = us,
+	};
 	return 0;
 }
 
@@ -145,8 +157,10 @@ static void kill_some(uint64_t began)
 						      (long)(left % 1000000) * 1000 },
 				  NULL);
 		}
-		if (kills[i].which < n_commands && commands[kills[i].which].pid)
-			kill(commands[kills[i].which].pid, SIGKILL);
+		if (kills[i].pid)
+			kill(kills[i].pid, kills[i].sig);
+		else if (kills[i].which < n_commands && commands[kills[i].which].pid)
+			kill(commands[kills[i].which].pid, kills[i].sig);
 	}
 }
 
@@ -205,9 +219,9 @@ int main(int argc, char **argv)
 	bool bad = false;
 	int c, err;
 
-	while ((c = getopt(argc, argv, "+k:t:s:e:")) != -1) {
-		if (c == 'k')
-			bad |= add_kill(optarg) < 0;
+	while ((c = getopt(argc, argv, "+k:p:t:s:e:")) != -1) {
+		if (c == 'k' || c == 'p')
+			bad |= add_kill(optarg, c == 'p') < 0;
 		else if (c == 't')
 			bad |= cr_parse_u64(optarg, 10, 1, 3600, &seconds) < 0;
 		else if (c == 's')
@@ -218,8 +232,9 @@ int main(int argc, char **argv)
 			bad = true;
 	}
 	if (bad || !status || !errors || split(argv + optind) < 0) {
-		fprintf(stderr, "usage: pipeline [-k N:USEC]... [-t SECONDS] -s STATUS -e ERRORS "
-				"COMMAND... [\"|\" COMMAND...]...\n");
+		fprintf(stderr,
+			"usage: pipeline [-k N:USEC[:SIGNAL]]... [-p PID:USEC]... [-t SECONDS] -s STATUS -e ERRORS "
+			"COMMAND... [\"|\" COMMAND...]...\n");
 		return 100;
 	}
 	err = open(errors, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);

@@ -209,8 +209,9 @@ sub commands {
 }
 
 # Run the pipeline.  Options: env, then, wrap => { STAGE => [WORDS...] } (before
-# its command line), kill => [STAGE, SECONDS, STAGE2], tail => [WORDS...] instead of the
-# commit.  Returns { status => [...], err, img, seconds }.
+# its command line), kill => [STAGE, SECONDS, STAGE2], signals => [[STAGE, SECONDS,
+# SIGNAL]...], pids => [[PID, SECONDS]...] that are killed, timeout => SECONDS for the
+# whole, tail => [WORDS...] instead of the commit.  Returns { status => [...], err, img, seconds }.
 sub pipeline {
 	my ($t, %o) = @_;
 	my $img = $o{img} // tmpdir() . '/img';
@@ -226,6 +227,9 @@ sub pipeline {
 		my ($first, $after, $second) = @{ $o{kill} };
 		@kill = map { ('-k', sprintf('%d:%d', $_, $after * 1e6)) } $first, $second // ();
 	}
+	push @kill, '-k', sprintf('%d:%d:%d', $_->[0], $_->[1] * 1e6, $_->[2]) for @{ $o{signals} || [] };
+	push @kill, '-p', sprintf('%d:%d', $_->[0], $_->[1] * 1e6) for @{ $o{pids} || [] };
+	push @kill, '-t', $o{timeout} if $o{timeout};
 	unlink $err, $said;
 	my ($head, @more) = @commands;
 	local %ENV = (%ENV, %{ $o{env} || {} });

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,7 +175,9 @@ static int make_call(struct call *c, struct cr_process *p, const struct alone *j
 		return -1;
 	if (watch_agent(w, p, err) < 0)
 		return -1;
-	cr_agent_set_limits(p->agent, (unsigned int)job->timeout * 1000, &interrupted);
+	/* Without a limit: in seven weeks. */
+	cr_agent_set_limits(p->agent, job->timeout ? (unsigned int)job->timeout * 1000 : UINT_MAX,
+			    &interrupted);
 	if (c->nr < 0)
 		fill_blob_args(c, cr_agent_data(p->agent));
 	c->op.expect = CR_EXPECT_ANY;
