@@ -41,6 +41,9 @@ int family_share(struct plan *p, struct cr_err *err) CR_MUST;
 int family_follow_shares(struct plan *p, struct cr_err *err) CR_MUST;
 void family_free_shares(struct plan *p);
 
+/* Memory and handlers, when everybody has a maker. */
+int family_share_memory(struct plan *p, struct cr_err *err) CR_MUST;
+
 /* "pid N: WHY ID", CR_REFUSED; -1. */
 int family_refuse(const struct plan *p, int i, struct cr_err *err, const char *why, pid_t id);
 

@@ -347,7 +347,8 @@ int cr_family_plan(const struct cr_kin *kin, unsigned int n, struct cr_family *o
 	sort_kin = kin;
 	if (begin(&p, err) == 0 && family_settle_sessions(&p, err) == 0 &&
 	    add_session_helpers(&p, err) == 0 && choose_makers(&p, err) == 0 &&
-	    plan_groups(&p, err) == 0 && family_share(&p, err) == 0 && link_kids(&p, err) == 0)
+	    plan_groups(&p, err) == 0 && family_share(&p, err) == 0 &&
+	    family_share_memory(&p, err) == 0 && link_kids(&p, err) == 0)
 		ret = family_follow_shares(&p, err);
 	family_free_shares(&p);
 	free(p.by_pid);

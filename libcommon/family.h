@@ -16,7 +16,8 @@
  * ends when everybody has his place; so is the leader of a group.
  *
  * Tables that processes share, of descriptors or for the working directory,
- * are shared at birth or never: see family-share.c.
+ * are shared at birth or never: see family-share.c.  So is memory, and nobody
+ * can leave that again: who shares it is made by one who has it.
  *
  * cr_family_plan() takes the processes, a parent before its children, and
  * gives one struct cr_birth for each, in the same order, and then those of the
@@ -48,6 +49,10 @@ struct cr_kin {
 	 * its working directory with, its own when there is none; a zombie: -1. */
 	int files;
 	int fs;
+	/* 1 + index of the first process that it shares its memory with, and its
+	 * signal handlers, which stands before it; 0: none. */
+	unsigned int vm_with;
+	unsigned int sighand_with;
 };
 
 enum cr_birth_kind {
@@ -71,6 +76,8 @@ struct cr_birth {
 	pid_t join;	/* group to join, 0: none */
 	bool share_files;	/* with its maker, by CLONE_FILES */
 	bool share_fs;
+	bool share_vm;
+	bool share_sighand;
 	bool unshare_files;	/* its maker leaves its own before it makes this one */
 	bool unshare_fs;
 	bool leave_files;	/* it leaves its own when it has made all */

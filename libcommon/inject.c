@@ -311,21 +311,23 @@ static int prepare(struct cr_agent *a, struct cr_err *err)
 
 int cr_agent_inject(struct cr_process *p, struct cr_err *err)
 {
+	struct cr_process *owner = p->vm_owner ? p->vm_owner : p;
 	struct cr_agent *a;
 
 	if (p->agent)
 		return 0;
 	/* Two agents would write their exit codes to the same place. */
-	if (p->vm_of)
-		return cr_err_set(err, CR_REFUSED, "pid %d: it shares its memory with process %d",
-				  (int)p->pid, (int)p->vm_of);
+	if (owner->vm_agent)
+		cr_agent_evict(owner->vm_agent);
+	if (owner->vm_lost)
+		return cr_err_set(err, CR_SYSTEM, "pid %d: its agent is lost", (int)p->pid);
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return cr_err_sys(err, "out of memory");
 	a->proc = p;
 	a->host = &p->threads[0];
 	a->mem = -1;
-	p->agent = a;
+	p->agent = owner->vm_agent = a;
 	if (prepare(a, err) < 0)
 		goto fail;
 	cr_fault("slots-written");
@@ -375,6 +377,9 @@ static int leave(struct cr_agent *a, struct cr_err *err)
  */
 static void abandon(struct cr_agent *a)
 {
+	struct cr_process *p = a->proc;
+
+	(p->vm_owner ? p->vm_owner : p)->vm_lost = true;
 	a->host->leaves = true;
 	for (unsigned int i = 0; i < a->n_guests; i++)
 		if (a->guests[i].thread)
@@ -416,5 +421,8 @@ void cr_agent_evict(struct cr_agent *a)
 	if (a->mem >= 0)
 		close(a->mem);
 	a->proc->agent = NULL;
+	if (a->proc->vm_owner)
+		a->proc->vm_owner->vm_agent = NULL;
+	a->proc->vm_agent = NULL;
 	free(a);
 }

@@ -26,6 +26,8 @@
  *     and clears the padding last.
  *
  * Calling sequence: cr_agent_inject(), any number of runs, cr_agent_evict().
+ * Of processes that share their memory one can have an agent at a time: another
+ * one's is evicted.
  * Errors: CR_REFUSED when the process cannot have an agent, or does not live.
  */
 #ifndef CR_INJECT_H

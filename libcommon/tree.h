@@ -33,8 +33,10 @@ struct cr_process {
 	unsigned int n_threads;
 	/* Behind them: the kernel's own, that work for it (io_uring, vhost). */
 	unsigned int n_workers;
-	pid_t vm_of;		/* shares its memory with that one, before it; 0: none */
+	struct cr_process *vm_owner;	/* shares its memory with that one, before it; or NULL */
 	struct cr_agent *agent;	/* see inject.h */
+	struct cr_agent *vm_agent;	/* of an owner: that in its memory, whose ever it is */
+	bool vm_lost;		/* the same: an agent there could not be undone */
 	uint32_t signals_known;	/* entries of its queue that its owner has read */
 	struct cr_vdso_room room;	/* as it was when frozen: .at is 0 when there is none */
 	bool room_known;

@@ -19,6 +19,8 @@ our @ALL = (
 	[tree => 'zombie leaders', 'zombies', args => ['leaders']],
 	[tree => 'orphans, dead leaders, exit signals', 'kin'],
 	[tree => 'shared tables', 'share'],
+	[tree => 'shared memory and handlers', 'vmshare', args => ['sighand']],
+	[tree => 'shared memory in many ways', 'mates'],
 	[tree => 'stopped children', 'stopped'],
 	[threads => 'threads', 'threads'],
 	[threads => 'a dead main thread', 'deadleader'],

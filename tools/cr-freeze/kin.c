@@ -84,6 +84,11 @@ static int same_index(const struct cr_tree *tree, unsigned int index, pid_t same
 	return (int)index;
 }
 
+static unsigned int with(const struct cr_tree *tree, unsigned int index, pid_t same)
+{
+	return same ? (unsigned int)same_index(tree, index, same) + 1 : 0;
+}
+
 int kin_check(const struct cr_tree *tree, const struct kin *kin, struct cr_err *err)
 {
 	cr_auto_free struct cr_kin *list = calloc(tree->count, sizeof(*list));
@@ -105,6 +110,8 @@ int kin_check(const struct cr_tree *tree, const struct kin *kin, struct cr_err *
 			.outer_group = kin[i].outer_group,
 			.files = p->zombie ? -1 : same_index(tree, i, kin[i].share.files),
 			.fs = p->zombie ? -1 : same_index(tree, i, kin[i].share.fs),
+			.vm_with = with(tree, i, kin[i].share.vm),
+			.sighand_with = with(tree, i, kin[i].share.sighand),
 		};
 	}
 	if (cr_family_plan(list, tree->count, &family, err) < 0)

@@ -111,14 +111,9 @@ static int check_shared(struct check *c, const struct cr_process *p, const struc
 		snprintf(what, sizeof(what),
 			 "shares its %s with process %d outside of the tree: not supported",
 			 share->what, (int)share->outside);
-		if (refuse(c, p->pid, "", what, "", err) < 0)
-			return -1;
+		return refuse(c, p->pid, "", what, "", err);
 	}
-	if (!share->vm)
-		return 0;
-	snprintf(what, sizeof(what), "shares its memory with process %d: not supported",
-		 (int)share->vm);
-	return refuse(c, p->pid, "", what, "", err);
+	return 0;
 }
 
 /* Sessions and groups that are led from outside: a shell's job. */

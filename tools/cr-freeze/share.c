@@ -109,6 +109,32 @@ static void look_outside(const struct order *o, const struct cr_tree *tree, cons
 	}
 }
 
+static bool same_memory(const struct cr_tree *tree, const struct share *list, unsigned int a,
+			unsigned int b)
+{
+	return list[a].vm == tree->procs[b]->pid || list[a].vm == list[b].vm;
+}
+
+/* Whoever shares handlers shares memory, too. */
+static void find_mates(const struct cr_tree *tree, struct share *list)
+{
+	for (unsigned int i = 0; i < tree->count; i++) {
+		struct cr_process *p = tree->procs[i];
+
+		for (unsigned int k = 0; list[i].vm && k < i; k++) {
+			struct cr_process *q = tree->procs[k];
+
+			if (!same_memory(tree, list, i, k))
+				continue;
+			if (list[i].vm == q->pid)
+				p->vm_owner = q;
+			if (!list[i].sighand && syscall(SYS_kcmp, cr_process_eye(p),
+							cr_process_eye(q), KCMP_SIGHAND, 0, 0) == 0)
+				list[i].sighand = q->pid;
+		}
+	}
+}
+
 struct share *share_find(const struct cr_tree *tree, struct cr_err *err)
 {
 	struct order orders[] = {
@@ -140,13 +166,8 @@ struct share *share_find(const struct cr_tree *tree, struct cr_err *err)
 		free(orders[k].list);
 	}
 	free(near.list);
-	/* Who shares handlers shares memory, too. */
-	for (unsigned int i = 0; ret == 0 && i < tree->count; i++)
-		if (list[i].vm && syscall(SYS_kcmp, cr_process_eye(tree->procs[i]), list[i].vm,
-					  KCMP_SIGHAND, 0, 0) == 0)
-			list[i].sighand = list[i].vm;
-	for (unsigned int i = 0; ret == 0 && i < tree->count; i++)
-		tree->procs[i]->vm_of = list[i].vm;
+	if (ret == 0)
+		find_mates(tree, list);
 	if (ret < 0) {
 		free(list);
 		list = NULL;

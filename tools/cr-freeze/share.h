@@ -20,7 +20,7 @@ struct share {
 };
 
 /* One for each process of the tree; malloc'ed, NULL on an error.  Also fills
- * .vm_of of the processes. */
+ * .vm_owner of the processes. */
 struct share *share_find(const struct cr_tree *tree, struct cr_err *err);
 
 #endif

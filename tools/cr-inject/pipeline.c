@@ -123,8 +123,7 @@ static int on_record(struct cr_stage *st, void *ctx, const struct cr_record *rec
 	if (rec->kind == CR_KIND_TASK && m->state != CR__TASK_STATE__ZOMBIE &&
 	    news_note_child(&((struct tasks *)ctx)->children, m->ppid, m->pid, err) < 0)
 		return -1;
-	/* One agent is all that a memory can have; cr-freeze has refused it. */
-	if (rec->kind != CR_KIND_TASK || m->state == CR__TASK_STATE__ZOMBIE || m->vm_same_as)
+	if (rec->kind != CR_KIND_TASK || m->state == CR__TASK_STATE__ZOMBIE)
 		return 0;
 	return add_task(ctx, m, err);
 }

@@ -115,7 +115,7 @@ static int signal_actions(const struct task_image *t, struct vec *v, struct aren
  * children which died during the restore have left it pending; setting the
  * default again forgets it.
  */
-static int forget_sigchld(struct vec *v, struct arena *a, struct cr_err *err)
+int attrs_first(struct vec *v, struct arena *a, struct cr_err *err)
 {
 	struct kernel_sigaction *sa = arena_alloc(a, sizeof(*sa), err);
 
@@ -193,9 +193,9 @@ static int queue_signals(const struct restore *r, const struct task_image *t,
 int attrs_process(struct restore *r, const struct task_image *t, struct vec *v, struct arena *a,
 		  struct cr_err *err)
 {
-	if (forget_sigchld(v, a, err) < 0 || signal_actions(t, v, a, err) < 0)
+	if (!t->share_sighand && signal_actions(t, v, a, err) < 0)
 		return -1;
-	if (special_memory(t, v, a, err) < 0)
+	if (!t->share_vm && special_memory(t, v, a, err) < 0)
 		return -1;
 	special_process(t, v);
 	if (queue_signals(r, t, t->task->shared_signals, t->task->n_shared_signals, 0, v, a, err) <
@@ -279,7 +279,7 @@ int attrs_thread(struct restore *r, const struct task_image *t, unsigned int n,
 bool attrs_is_late(const struct task_image *t, unsigned int n)
 {
 	return t->threads[n].thread->has_remaining || (n == 0 && timers_any(t)) ||
-	       (n == 0 && share_has_table(t)) || pdeath_is_late(t, n);
+	       (n == 0 && (share_has_table(t) || share_has_memory(t))) || pdeath_is_late(t, n);
 }
 
 /* The call to be asleep in, with the time that is left. */
@@ -330,6 +330,9 @@ int attrs_park(struct restore *r, const struct task_image *t, unsigned int n,
 		vec_op(v, CR_OP_WAIT, LABEL_WAIT, VEC_ARGS(P(&ctl->gate), 0));
 		if (n == 0 && share_has_table(t))
 			mem_close_own(r, v);
+		/* Any change of a mate's credentials has reset this, too. */
+		if (n == 0 && share_has_memory(t) && t->inside->dumpable <= 1)
+			vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_DUMPABLE, t->inside->dumpable);
 		if (n == 0 && timers_start(t, v, a, err) < 0)
 			return -1;
 		if (pdeath_is_late(t, n))

@@ -24,6 +24,7 @@
 #include "fault.h"
 #include "file.h"
 #include "lock.h"
+#include "mates.h"
 #include "mem.h"
 #include "ref.h"
 #include "share.h"
@@ -55,18 +56,21 @@ void task_fail(struct restore *r, unsigned int index, const struct cr_err *err)
 }
 
 /* Zombie children are zombies before we go on. */
-static int await_zombies(const struct task_image *t, struct cr_err *err)
+static int await_zombies(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
-	siginfo_t info;
-
 	for (unsigned int i = 0; i < t->n_children; i++) {
 		const struct task_image *c = t->children[i];
+		int ret = EINTR;
 
 		if (!task_is_zombie(c))
 			continue;
-		while (waitid(P_PID, c->task->pid, &info, WEXITED | WNOWAIT | __WALL) < 0)
-			if (errno != EINTR)
-				return cr_err_sys(err, "zombie %u", c->task->pid);
+		mates_pause();
+		while (ret == EINTR)
+			ret = mates_wait_child((pid_t)c->task->pid, __WALL, true);
+		mates_go_on(r);
+		errno = ret;
+		if (ret)
+			return cr_err_sys(err, "zombie %u", c->task->pid);
 	}
 	return 0;
 }
@@ -176,8 +180,19 @@ static int build_vector(struct restore *r, const struct task_image *t, struct ag
 	struct arena *a = &p->arena;
 	uint64_t *vectors = arena_alloc(a, (t->n_threads + 1) * sizeof(*vectors), err);
 
-	if (!vectors || mem_build(r, t, p, v, a, err) < 0 ||
-	    locks_of_process(r, t, v, a, err) < 0 || attrs_process(r, t, v, a, err) < 0)
+	if (!vectors || attrs_first(v, a, err) < 0)
+		return -1;
+	if (!t->share_vm) {
+		if (mem_build(r, t, p, v, a, err) < 0)
+			return -1;
+		if (t->n_vm_users)
+			mates_release(v);
+	} else {
+		mates_enter(v);
+		if (!share_has_table(t))
+			mem_close_own(r, v);
+	}
+	if (locks_of_process(r, t, v, a, err) < 0 || attrs_process(r, t, v, a, err) < 0)
 		return -1;
 	for (unsigned int n = t->task->dead_leader ? 0 : 1; n < t->n_threads; n++)
 		if (add_thread(r, t, n, ctl, v, a, &vectors[n], err) < 0)
@@ -196,44 +211,65 @@ static int build_vector(struct restore *r, const struct task_image *t, struct ag
 	return ctl->vector ? 0 : -1;
 }
 
-static int run_agent(struct restore *r, const struct task_image *t, struct cr_err *err)
+/* Build the vector in the place, and what it needs to run. */
+static int prepare_agent(struct restore *r, const struct task_image *t, struct agent_place *p,
+			 struct cr_agent_ctl *ctl, uint8_t **code, uint8_t **stack,
+			 struct cr_err *err)
 {
-	struct agent_place p;
-	struct cr_agent_ctl *ctl;
 	struct vec v = { 0 };
-	uint8_t *code, *stack;
 
-	if (mem_place_agent(r, t, &p, err) < 0)
-		return -1;
-	ctl = (struct cr_agent_ctl *)(p.arena.base - SHARED_PAGE);
 	if (mremap(slot_of(r, t), 0, SHARED_PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, ctl) != ctl)
 		return cr_err_sys(err, "unable to move the shared page");
 	slot_of(r, t)->self = (uint64_t)(uintptr_t)ctl;
-	code = arena_alloc(&p.arena, cr_agent_blob_size, err);
-	stack = arena_alloc(&p.arena, AGENT_STACK, err);
-	if (!code || !stack)
+	*code = arena_alloc(&p->arena, cr_agent_blob_size, err);
+	*stack = arena_alloc(&p->arena, AGENT_STACK, err);
+	if (!*code || !*stack)
 		return -1;
-	memcpy(code, cr_agent_blob, cr_agent_blob_size);
+	memcpy(*code, cr_agent_blob, cr_agent_blob_size);
+	*stack += AGENT_STACK;
 	ctl->mode = CR_AGENT_ONCE;
-	ctl->base = p.start;
-	ctl->end = p.end;
-	if (build_vector(r, t, &p, ctl, &v, err) < 0) {
-		free(v.ops);
-		return -1;
+	ctl->base = p->start;
+	ctl->end = p->end;
+	if (build_vector(r, t, p, ctl, &v, err) == 0)
+		return 0;
+	free(v.ops);
+	return -1;
+}
+
+static int run_agent(struct restore *r, const struct task_image *t, struct cr_err *err)
+{
+	struct agent_place own, *p = &own;
+	struct cr_agent_ctl *ctl;
+	uint8_t *code = NULL, *stack = NULL;
+
+	if (t->share_vm) {
+		if (mates_await_place(r, &p, &ctl) < 0)
+			_exit(CR_AGENT_FAILED);
+	} else {
+		if (mem_place_agent(r, t, p, err) < 0)
+			return -1;
+		ctl = (struct cr_agent_ctl *)p->ctls;
+		if (t->n_vm_users && mates_offer(r, p, err) < 0)
+			return -1;
 	}
+	if (prepare_agent(r, t, p, ctl, &code, &stack, err) < 0)
+		return -1;
 	if (share_fs_opened(r, t) < 0)
 		_exit(CR_AGENT_FAILED);
 	if (!t->share_fs && set_fs(r, t, err) < 0)
 		return -1;
+	if (t->n_vm_users && mates_await_all(r, t) < 0)
+		_exit(CR_AGENT_FAILED);
 	cr_fault("enter-agent");
-	enter_agent(code + cr_agent_entry, stack + AGENT_STACK, ctl);
+	mates_pause();
+	enter_agent(code + cr_agent_entry, stack, ctl);
 }
 
 static int become(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
 	if (task_is_zombie(t))
 		zombie_die(t);
-	if (await_zombies(t, err) < 0 || files_restore(r, t, err) < 0 || set_process(t, err) < 0)
+	if (await_zombies(r, t, err) < 0 || files_restore(r, t, err) < 0 || set_process(t, err) < 0)
 		return cr_err_wrap(err, "pid %u", t->task->pid);
 	if (run_agent(r, t, err) < 0)
 		return cr_err_wrap(err, "pid %u", t->task->pid);

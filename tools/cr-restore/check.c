@@ -163,7 +163,7 @@ static int check_task(struct restore *r, const struct task_image *t, struct cr_e
 		return zombie_check(r, t, err);
 	if (!t->share_fs && check_directories(r, t, err) < 0)
 		return -1;
-	if (mem_check(r, t, err) < 0)
+	if (!t->share_vm && mem_check(r, t, err) < 0)
 		return -1;
 	return attrs_check(r, t, err);
 }

@@ -13,6 +13,12 @@
 /* Leave C for good: run the agent on a stack of its own. */
 void enter_agent(void *entry, void *stack_top, struct cr_agent_ctl *ctl) __attribute__((noreturn));
 
+/* clone3(2) of what goes on in fn(arg) on a stack of its own; -1 and errno. */
+long enter_clone(void *clone_args, size_t size, void (*fn)(void *), void *arg);
+
+/* A system call that leaves errno alone. */
+long raw_syscall(long nr, long a, long b, long c, long d, long e);
+
 /* Offset of a system call instruction in @code; 0: none. */
 uint64_t find_syscall_insn(const uint8_t *code, size_t size);
 

@@ -24,6 +24,7 @@
 #include "mem.h"
 #include "proc.h"
 #include "scheduling.h"
+#include "share.h"
 #include "special.h"
 #include "stopped.h"
 #include "trace.h"
@@ -349,13 +350,25 @@ static int set_xstate(struct cr_tracee *th, const ProtobufCBinaryData *x, struct
 	return 0;
 }
 
-static int set_task(struct finish *f, const struct task_image *t, struct cr_tracee *threads,
-		    struct cr_err *err)
+static int remove_agent(struct finish *f, const struct task_image *t, struct cr_tracee *th,
+			struct cr_err *err)
 {
 	const struct slot *s = slot_of(f->r, t);
 	uint64_t args[6] = { s->ctl.base, s->ctl.end - s->ctl.base };
 	long result;
 
+	if (cr_tracee_syscall(th, mem_vdso(t)->start + f->insn, SYS_munmap, args, &result, err) < 0)
+		return -1;
+	if (result < 0)
+		return cr_err_set(err, CR_SYSTEM, "pid %u: unable to remove the agent: %s",
+				  t->task->pid, strerror((int)-result));
+	cr_fault("agent-removed");
+	return 0;
+}
+
+static int set_task(struct finish *f, const struct task_image *t, struct cr_tracee *threads,
+		    struct cr_err *err)
+{
 	for (unsigned int n = 0; n < t->n_threads; n++) {
 		struct user_regs_struct regs;
 
@@ -366,13 +379,8 @@ static int set_task(struct finish *f, const struct task_image *t, struct cr_trac
 		threads[n].sigmask = t->threads[n].thread->sigmask;
 		threads[n].changed = true;
 	}
-	if (cr_tracee_syscall(&threads[0], mem_vdso(t)->start + f->insn, SYS_munmap, args, &result,
-			      err) < 0)
+	if (share_is_last(t) && remove_agent(f, t, &threads[0], err) < 0)
 		return -1;
-	if (result < 0)
-		return cr_err_set(err, CR_SYSTEM, "pid %u: unable to remove the agent: %s",
-				  t->task->pid, strerror((int)-result));
-	cr_fault("agent-removed");
 	for (unsigned int n = 0; n < t->n_threads; n++) {
 		if (cr_tracee_restore(&threads[n], err) < 0 ||
 		    set_xstate(&threads[n], &t->threads[n].thread->xstate, err) < 0 ||

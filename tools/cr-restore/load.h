@@ -61,7 +61,11 @@ struct task_image {
 	struct task_image **children;
 	struct task_image *share_files; /* whose descriptor table it has; NULL: its own */
 	struct task_image *share_fs; /* whose working directory, root and umask */
+	struct task_image *share_vm; /* whose memory */
+	struct task_image *share_sighand; /* whose signal handlers */
+	struct task_image *last_vm_user; /* the last one that has its memory; NULL: nobody else */
 	unsigned int n_files_users; /* others that have its table */
+	unsigned int n_vm_users;
 	unsigned int n_fs_users;
 	unsigned int n_children;
 };

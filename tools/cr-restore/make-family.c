@@ -16,6 +16,7 @@
 #include "become.h"
 #include "clean.h"
 #include "fault.h"
+#include "mates.h"
 #include "spare.h"
 #include "tty.h"
 
@@ -92,6 +93,8 @@ int family_check(struct restore *r, struct cr_err *err)
 			.outer_group = t->task->outer_group,
 			.files = same_index(t, t->share_files),
 			.fs = same_index(t, t->share_fs),
+			.vm_with = t->share_vm ? t->share_vm->index + 1 : 0,
+			.sighand_with = t->share_sighand ? t->share_sighand->index + 1 : 0,
 		};
 		outside |= t->task->outer_session || t->task->outer_group;
 	}
@@ -122,13 +125,13 @@ static void step(struct member *m)
 	m->steps += m->alive;
 	if (seen == m->steps)
 		wake(word);
+	mates_pause();
 	while ((seen = __atomic_load_n(word, __ATOMIC_ACQUIRE)) < m->steps) {
-		struct timespec ts = { 0, LOOK_NS };
-
 		if (__atomic_load_n(&m->r->shared->failed, __ATOMIC_ACQUIRE))
 			_exit(CR_AGENT_FAILED);
-		syscall(SYS_futex, word, FUTEX_WAIT, seen, &ts, NULL, 0);
+		mates_wait_word(word, seen, LOOK_NS);
 	}
+	mates_go_on(m->r);
 }
 
 static unsigned int middle_ones(const struct restore *r, unsigned int depth)
@@ -172,8 +175,9 @@ static int spawn(struct restore *r, int index, struct cr_err *err)
 	bool clone_parent = b->clone_parent || (index == 0 && r->opts.sibling);
 	pid_t pid = b->pid;
 	struct clone_args args = {
-		.flags = CLONE_CLEAR_SIGHAND | (clone_parent ? CLONE_PARENT : 0) |
-			 (b->share_files ? CLONE_FILES : 0) | (b->share_fs ? CLONE_FS : 0),
+		.flags = (b->share_sighand ? CLONE_SIGHAND : CLONE_CLEAR_SIGHAND) |
+			 (clone_parent ? CLONE_PARENT : 0) | (b->share_files ? CLONE_FILES : 0) |
+			 (b->share_fs ? CLONE_FS : 0),
 		/* With CLONE_PARENT it is the maker's. */
 		.exit_signal = clone_parent ? 0 : (uint64_t)b->exit_signal,
 		.set_tid = (uint64_t)(uintptr_t)&pid,
@@ -183,9 +187,14 @@ static int spawn(struct restore *r, int index, struct cr_err *err)
 
 	if (leave_tables(b->unshare_files, b->unshare_fs, err) < 0)
 		return -1;
-	got = pid ? syscall(SYS_clone3, &args, sizeof(args)) : spare_clone(r, &args);
-	if (got == 0)
+	if (b->share_vm)
+		got = mates_clone(r, &args, (unsigned int)index, live);
+	else
+		got = pid ? syscall(SYS_clone3, &args, sizeof(args)) : spare_clone(r, &args);
+	if (got == 0) {
+		mates_forget();
 		live(r, (unsigned int)index);
+	}
 	if (got < 0 && errno == EEXIST)
 		return cr_err_set(err, CR_REFUSED, "pid %d is taken", (int)pid);
 	if (got < 0)
@@ -233,13 +242,18 @@ static int reap_helpers(struct member *m, bool middle, unsigned int depth, struc
 	for (unsigned int i = f->n_kin; i < f->count; i++) {
 		const struct cr_birth *b = &f->births[i];
 		pid_t pid = (pid_t)slot_at(m->r, i)->pid;
+		int ret = EINTR;
 
 		if (b->parent != (int)m->index || (b->kind == CR_BIRTH_MIDDLE) != middle ||
 		    (middle && f->births[b->heir].depth != depth))
 			continue;
-		while (waitpid(pid, NULL, __WALL) < 0)
-			if (errno != EINTR)
-				return cr_err_sys(err, "unable to wait for helper %d", (int)pid);
+		mates_pause();
+		while (ret == EINTR)
+			ret = mates_wait_child(pid, __WALL, false);
+		mates_go_on(m->r);
+		errno = ret;
+		if (ret)
+			return cr_err_sys(err, "unable to wait for helper %d", (int)pid);
 		slot_at(m->r, i)->pid = 0;
 	}
 	return 0;

@@ -140,14 +140,18 @@ static uint64_t conflict(const struct task_image *t, uint64_t start, uint64_t en
 int mem_place_agent(struct restore *r, const struct task_image *t, struct agent_place *p,
 		    struct cr_err *err)
 {
-	uint64_t at = MARGIN, kernel = 0, size;
+	uint64_t at = MARGIN, kernel = 0, size, ctls;
 	void *got;
 
 	for (unsigned int i = 0; i < r->n_maps; i++)
 		kernel += r->maps[i].end - r->maps[i].start;
 	kernel = (kernel + PAGE - 1) & ~(PAGE - 1);
 	p->arena.size = arena_size(t);
-	size = kernel + SHARED_PAGE + p->arena.size;
+	for (unsigned int i = t->index + 1; t->n_vm_users && i < r->img.n_tasks; i++)
+		if (r->img.tasks[i].share_vm == t)
+			p->arena.size += arena_size(&r->img.tasks[i]);
+	ctls = (1 + t->n_vm_users) * SHARED_PAGE;
+	size = kernel + ctls + p->arena.size;
 	while (at + size < TASK_END) {
 		uint64_t next = conflict(t, at, at + size);
 
@@ -161,7 +165,8 @@ int mem_place_agent(struct restore *r, const struct task_image *t, struct agent_
 		if (got == (void *)at) {
 			p->start = p->vdso = at;
 			p->end = at + size;
-			p->arena.base = (uint8_t *)at + kernel + SHARED_PAGE;
+			p->ctls = (uint8_t *)at + kernel;
+			p->arena.base = p->ctls + ctls;
 			p->arena.used = 0;
 			return 0;
 		}

@@ -14,6 +14,7 @@
 struct agent_place {
 	uint64_t start, end;
 	uint64_t vdso; /* room for our own [vvar] and [vdso] */
+	uint8_t *ctls; /* shared pages: of the task and of its mates */
 	struct arena arena;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks that share a descriptor table (CLONE_FILES) or working directory, root
- * and umask (CLONE_FS).  They are born with it in common (family.h); the first
+ * Tasks that share memory (CLONE_VM, see mates.h), a descriptor table
+ * (CLONE_FILES) or working directory, root and umask (CLONE_FS).  They are born with it in common (family.h); the first
  * of them, the owner, fills it, and the others wait until it has.
  *
  * A table in common lasts to the end: whoever has it must not take away the
@@ -12,7 +12,25 @@
 
 #include "restore.h"
 
-/* Set share_files and share_fs of all tasks. */
+/* The task whose memory it has: its own, mostly. */
+static inline const struct task_image *share_owner(const struct task_image *t)
+{
+	return t->share_vm ? t->share_vm : t;
+}
+
+/* Does another task have its memory? */
+static inline bool share_has_memory(const struct task_image *t)
+{
+	return share_owner(t)->n_vm_users != 0;
+}
+
+/* Of those that have its memory, is it the last in the order of the tasks? */
+static inline bool share_is_last(const struct task_image *t)
+{
+	return !share_has_memory(t) || share_owner(t)->last_vm_user == t;
+}
+
+/* Set what the tasks share. */
 int share_link(struct image *img, struct cr_err *err) CR_MUST;
 
 /* Is its descriptor table another task's as well? */

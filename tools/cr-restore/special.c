@@ -108,10 +108,13 @@ void special_process(const struct task_image *t, struct vec *v)
 {
 	const Cr__Inside *in = t->inside;
 
-	if (in->lock_future)
-		vec_sys(v, LABEL_LOCK, SYS_mlockall, in->lock_future);
 	if (in->child_subreaper)
 		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_CHILD_SUBREAPER, 1);
+	/* All else is of the memory. */
+	if (t->share_vm)
+		return;
+	if (in->lock_future)
+		vec_sys(v, LABEL_LOCK, SYS_mlockall, in->lock_future);
 	/* Above the first bit stand the flags (6.18). */
 	if (in->thp_disable)
 		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_THP_DISABLE, 1, in->thp_disable & ~1u);

@@ -2,6 +2,7 @@
 #include "enter.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/user.h>
 
@@ -15,6 +16,46 @@ void enter_agent(void *entry, void *stack_top, struct cr_agent_ctl *ctl)
 			 : "r"(stack_top), "r"(entry), "D"(ctl)
 			 : "memory");
 	__builtin_unreachable();
+}
+
+/* The way of pie/arch/x86_64/clone.S. */
+__asm__(".text\n"
+	".type start_clone, @function\n"
+	"start_clone:\n\t"
+	"mov %rdx, %r8\n\t"
+	"mov %rcx, %r9\n\t"
+	"mov $435, %eax\n\t" /* clone3 */
+	"syscall\n\t"
+	"test %rax, %rax\n\t"
+	"jz 1f\n\t"
+	"ret\n"
+	"1:\txor %ebp, %ebp\n\t"
+	"mov %r9, %rdi\n\t"
+	"call *%r8\n\t"
+	"ud2\n");
+long start_clone(void *clone_args, size_t size, void (*fn)(void *), void *arg);
+
+long enter_clone(void *clone_args, size_t size, void (*fn)(void *), void *arg)
+{
+	long got = start_clone(clone_args, size, fn, arg);
+
+	if (got >= 0)
+		return got;
+	errno = (int)-got;
+	return -1;
+}
+
+long raw_syscall(long nr, long a, long b, long c, long d, long e)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+			 : "rcx", "r11", "memory");
+	return ret;
 }
 
 uint64_t find_syscall_insn(const uint8_t *code, size_t size)
