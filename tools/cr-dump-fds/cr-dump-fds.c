@@ -32,6 +32,8 @@ static const struct cr_opt options[] = {
 	  &opts.ghost_limit },
 	{ 0, "embed-files", CR_OPT_BOOL, NULL, "carry a copy of every open file", &opts.embed },
 	{ 0, "file-locks", CR_OPT_BOOL, NULL, "dump file locks too", &opts.file_locks },
+	{ 0, "orphan-pts-master", CR_OPT_BOOL, NULL,
+	  "dump ptys whose master is outside, to get a new one", &opts.orphan_pts_master },
 	{ 0, "external", CR_OPT_LIST, "KEY", "leave that outside: pipe:[N], file[MNT:INODE], ...",
 	  &opts.external },
 	{ 0, NULL, 0, NULL, NULL, NULL },

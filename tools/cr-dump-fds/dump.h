@@ -72,6 +72,7 @@ struct options {
 	uint64_t ghost_limit;
 	bool embed;		/* carry a copy of every open file */
 	bool file_locks;
+	bool orphan_pts_master;
 	struct cr_opt_list external;
 };
 

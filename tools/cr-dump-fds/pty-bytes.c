@@ -159,7 +159,7 @@ static int why_not(const struct end *master, const struct end *slave, const Cr__
 		what = "an erasure is being echoed";
 	else if (slave->ld.echo_head != slave->ld.echo_tail)
 		what = "an echo waits for room";
-	else if (master->flagged || (m->packet && master->pktstatus))
+	else if (!m->orphan && (master->flagged || (m->packet && master->pktstatus)))
 		what = "a status of packet mode waits to be read";
 	else if (master->stopped)
 		what = "the flow to its slave is stopped";
@@ -182,17 +182,19 @@ static void copy_ring(uint8_t *to, const struct ldisc *ld)
 static int fill(const struct end *master, const struct end *slave, Cr__Terminal *m,
 		struct pty_bytes *b, struct cr_err *err)
 {
-	size_t in = unread(&slave->ld), out = unread(&master->ld);
+	size_t in = unread(&slave->ld), out = m->orphan ? 0 : unread(&master->ld);
+	size_t flip = m->orphan ? 0 : master->n_flip;
 
 	b->input = malloc(in + 1);
 	b->ends = malloc((in + 1) * sizeof(*b->ends));
-	b->output = malloc(out + master->n_flip + 1);
+	b->output = malloc(out + flip + 1);
 	if (!b->input || !b->ends || !b->output)
 		return cr_err_sys(err, "out of memory");
 	copy_ring(b->input, &slave->ld);
-	copy_ring(b->output, &master->ld);
-	if (master->n_flip)
-		memcpy(b->output + out, master->flip, master->n_flip);
+	if (!m->orphan)
+		copy_ring(b->output, &master->ld);
+	if (flip)
+		memcpy(b->output + out, master->flip, flip);
 	for (size_t i = 0; (m->termios->c_lflag & ICANON_FLAG) && i < in; i++)
 		if (flagged(&slave->ld, slave->ld.tail + i))
 			b->ends[m->n_line_ends++] = (uint32_t)i;
@@ -200,18 +202,18 @@ static int fill(const struct end *master, const struct end *slave, Cr__Terminal 
 	m->input.len = in;
 	m->line_ends = b->ends;
 	m->output.data = b->output;
-	m->output.len = out + master->n_flip;
+	m->output.len = out + flip;
 	m->stopped = slave->stopped;
 	m->stopped_by_call = slave->stopped_by_call;
 	return 0;
 }
 
-int pty_bytes_look(struct kernel_peek *k, int master, Cr__Terminal *m, struct pty_bytes *b,
-		   char *why, size_t size, struct cr_err *err)
+int pty_bytes_look(struct kernel_peek *k, int fd, Cr__Terminal *m, struct pty_bytes *b, char *why,
+		   size_t size, struct cr_err *err)
 {
 	struct peeker p = { .k = k };
 	struct end *e = calloc(2, sizeof(*e));
-	uint64_t at = kernel_peek_file(k, master), tty = 0, link = 0;
+	uint64_t at = kernel_peek_file(k, fd), tty = 0, link = 0;
 	int ret;
 
 	if (!e)
@@ -220,8 +222,8 @@ int pty_bytes_look(struct kernel_peek *k, int master, Cr__Terminal *m, struct pt
 	get(&p, at, "file", "private_data", &at, 8);
 	get(&p, at, "tty_file_private", "tty", &tty, 8);
 	get(&p, tty, "tty_struct", "link", &link, 8);
-	get_end(&p, tty, &e[0]);
-	get_end(&p, link, &e[1]);
+	get_end(&p, m->orphan ? link : tty, &e[0]);
+	get_end(&p, m->orphan ? tty : link, &e[1]);
 	settle(&p, &e[1]);
 	settle(&p, &e[0]);
 	if (p.failed) {

@@ -17,6 +17,7 @@
 #define PTY_LAST 143u
 
 #define REMEDY_JOB "use --shell-job when it is the terminal you work on"
+#define REMEDY_PTY REMEDY_JOB ", or --orphan-pts-master"
 
 bool terminal_is_pty(unsigned int major_number)
 {
@@ -100,22 +101,6 @@ static int refuse(struct dump *d, struct terminal *t, const char *what, const ch
 			   "terminal", what, remedy, err);
 }
 
-/* Only the slaves are in the tree. */
-static int put_external(struct dump *d, struct terminal *t, Cr__Terminal *m, struct cr_err *err)
-{
-	char what[160];
-
-	m->external = true;
-	if (t->hung)
-		return refuse(d, t, "one of its descriptors was hung up, and its master is outside",
-			      "close it", err);
-	if (cr_stage_header(d->st)->shell_job)
-		return cr_stage_put(d->st, CR_KIND_TERMINAL, m, err);
-	snprintf(what, sizeof(what), "%s is outside of the tree",
-		 terminal_is_pty(major(t->dev)) ? "its master" : "the terminal");
-	return refuse(d, t, what, REMEDY_JOB, err);
-}
-
 /* Each end has a mark of its own; the master's means nothing. */
 static int fill_exclusive(const struct terminal *t, Cr__Terminal *m, struct cr_err *err)
 {
@@ -150,7 +135,7 @@ static int put_unseen(struct dump *d, struct terminal *t, int master, Cr__Termin
 
 	if (t->slave && slave < 0)
 		return -1;
-	n = unread(master) + (t->slave ? unread(slave) : 0);
+	n = (m->orphan ? 0 : unread(master)) + (t->slave ? unread(slave) : 0);
 	if (!n)
 		return cr_stage_put(d->st, CR_KIND_TERMINAL, m, err);
 	snprintf(what, sizeof(what), "%d bytes wait to be read from it", n);
@@ -158,14 +143,31 @@ static int put_unseen(struct dump *d, struct terminal *t, int master, Cr__Termin
 		      err);
 }
 
-static int put_pty(struct dump *d, struct terminal *t, int master, Cr__Terminal *m,
-		   struct cr_err *err)
+/* With what is on its way through it; @fd: the master, or an orphan. */
+static int put_bytes(struct dump *d, struct terminal *t, int fd, Cr__Terminal *m,
+		     struct cr_err *err)
 {
 	struct kernel_peek *k = dump_peek(d);
 	struct pty_bytes bytes = { 0 };
-	struct holder h;
 	char what[160];
 	int ret;
+
+	if (!k)
+		return put_unseen(d, t, fd, m, err);
+	ret = pty_bytes_look(k, fd, m, &bytes, what, sizeof(what), err);
+	if (ret == 0)
+		ret = cr_stage_put(d->st, CR_KIND_TERMINAL, m, err);
+	else if (ret > 0)
+		ret = refuse(d, t, what, "try again a little later", err);
+	pty_bytes_free(&bytes);
+	return ret;
+}
+
+static int put_pty(struct dump *d, struct terminal *t, int master, Cr__Terminal *m,
+		   struct cr_err *err)
+{
+	struct holder h;
+	char what[160];
 
 	if (fill_master(master, m, err) < 0 || fill_exclusive(t, m, err) < 0)
 		return -1;
@@ -179,15 +181,37 @@ static int put_pty(struct dump *d, struct terminal *t, int master, Cr__Terminal 
 		holder_describe(&h, what, sizeof(what));
 		return refuse(d, t, what, "close it there", err);
 	}
-	if (!k)
-		return put_unseen(d, t, master, m, err);
-	ret = pty_bytes_look(k, master, m, &bytes, what, sizeof(what), err);
-	if (ret == 0)
-		ret = cr_stage_put(d->st, CR_KIND_TERMINAL, m, err);
-	else if (ret > 0)
-		ret = refuse(d, t, what, "try again a little later", err);
-	pty_bytes_free(&bytes);
-	return ret;
+	return put_bytes(d, t, master, m, err);
+}
+
+static int put_orphan(struct dump *d, struct terminal *t, Cr__Terminal *m, struct cr_err *err)
+{
+	cr_auto_fd int fd = file_get(t->slave, err);
+
+	t->orphan = true;
+	m->orphan = true;
+	if (fd < 0 || fill_exclusive(t, m, err) < 0)
+		return -1;
+	return put_bytes(d, t, fd, m, err);
+}
+
+/* Only the slaves are in the tree. */
+static int put_external(struct dump *d, struct terminal *t, Cr__Terminal *m, struct cr_err *err)
+{
+	bool pty = terminal_is_pty(major(t->dev));
+	char what[160];
+
+	if (t->hung)
+		return refuse(d, t, "one of its descriptors was hung up, and its master is outside",
+			      "close it", err);
+	m->external = cr_stage_header(d->st)->shell_job;
+	if (m->external)
+		return cr_stage_put(d->st, CR_KIND_TERMINAL, m, err);
+	if (pty && d->opts->orphan_pts_master)
+		return put_orphan(d, t, m, err);
+	snprintf(what, sizeof(what), "%s is outside of the tree",
+		 pty ? "its master" : "the terminal");
+	return refuse(d, t, what, pty ? REMEDY_PTY : REMEDY_JOB, err);
 }
 
 int terminal_put(struct dump *d, struct terminal *t, struct cr_err *err)
@@ -242,7 +266,7 @@ static int put_session(struct dump *d, const struct session *s, struct cr_err *e
 	if (t && t->refused)
 		return 0;
 	/* That of a session outside comes with the session at the restore. */
-	if (!s->outside && (!t || !t->master))
+	if (!s->outside && (!t || (!t->master && !t->orphan)))
 		return refuse_session(d, s, err);
 	m.sid = (uint32_t)s->sid;
 	m.terminal = t ? t->id : 0;

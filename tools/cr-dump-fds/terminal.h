@@ -13,6 +13,7 @@ struct terminal {
 	struct file *hung;	/* a slave that was hung up: nothing can be asked of it */
 	bool put;
 	bool refused;
+	bool orphan;		/* is to have a new master */
 	struct terminal *next;
 };
 

@@ -39,6 +39,7 @@
 #include "mqueues.h"
 #include "msg.h"
 #include "opt.h"
+#include "orphan.h"
 #include "owner.h"
 #include "paths.h"
 #include "pidns.h"
@@ -82,6 +83,8 @@ static const struct cr_opt options[] = {
 	  &r.opts.map_paths },
 	{ 0, "action-script", CR_OPT_LIST, "CMD", "run CMD at the stages of the restore",
 	  &r.opts.scripts },
+	{ 0, "orphan-pts-master", CR_OPT_STR, "SOCK",
+	  "pass new masters of ptys to who listens on SOCK", &r.opts.orphan_pts_master },
 	{ 0, "inherit-fd", CR_OPT_LIST, "fd[N]:KEY", "descriptor N stands for what KEY names",
 	  &r.opts.inherit_fds },
 	{ 0, NULL, 0, NULL, NULL, NULL },
@@ -217,6 +220,8 @@ static int build(pid_t *root, struct cr_err *err)
 	if (action_run(&r, "post-restore", *root, err) < 0)
 		return -1;
 	ttys_foreground(&r);
+	if (orphans_send(&r, err) < 0)
+		return -1;
 	return finish_release(&r, err);
 }
 

@@ -16,7 +16,7 @@
 /* How many numbers are passed over on the way to the one that is wanted. */
 #define SKIP_MAX 4096
 
-int pty_open(const char *path, int index, struct cr_err *err)
+int pty_open(const char *path, int index, int *number, struct cr_err *err)
 {
 	int *skipped = NULL, n = 0, fd = -1, got = -1, unlock = 0;
 	bool failed = false;
@@ -36,14 +36,16 @@ int pty_open(const char *path, int index, struct cr_err *err)
 	}
 	if (failed)
 		cr_err_sys(err, "unable to make a pty");
-	else if (got != index)
+	else if (got != index && index >= 0)
 		cr_err_set(err, CR_REFUSED, "/dev/pts/%d is in use", index);
 	else if (ioctl(fd, TIOCSPTLCK, &unlock) < 0)
 		failed = cr_err_sys(err, "TIOCSPTLCK") < 0;
 	while (n)
 		close(skipped[--n]);
 	free(skipped);
-	if (!failed && got == index)
+	if (number)
+		*number = got;
+	if (!failed && (got == index || index < 0))
 		return fd;
 	if (fd >= 0)
 		close(fd);

@@ -65,6 +65,7 @@ struct options {
 	const char *stats;
 	const char *changed_files;
 	const char *root;
+	const char *orphan_pts_master;
 	struct cr_opt_list inherit_fds;
 	struct cr_opt_list map_paths;
 	struct cr_opt_list scripts;

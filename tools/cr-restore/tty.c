@@ -13,6 +13,7 @@
 
 #include "clean.h"
 #include "file-kinds.h"
+#include "orphan.h"
 #include "pty.h"
 #include "spare.h"
 
@@ -46,6 +47,10 @@ static int check_one(struct restore *r, const Cr__Terminal *m, struct cr_err *er
 	}
 	if (!m->pty)
 		return cr_err_set(err, CR_BAD_INPUT, "terminal %u: no pty", m->terminal);
+	if (m->orphan) {
+		orphan_check(r, m);
+		return 0;
+	}
 	snprintf(path, sizeof(path), "/dev/pts/%u", m->pty - 1);
 	if (access(path, F_OK) == 0)
 		refuse(r, 0, path, "the terminal is in use");
@@ -211,17 +216,27 @@ static const char *master_path(const struct restore *r, const Cr__Terminal *m)
 	return "/dev/ptmx";
 }
 
-static int make(struct restore *r, const Cr__Terminal *m, struct cr_err *err)
+static int open_end(const struct restore *r, Cr__Terminal *m, struct cr_err *err)
 {
-	cr_auto_fd int fd = m->external ? own_terminal() :
-					  pty_open(master_path(r, m), (int)m->pty - 1, err);
+	if (m->external)
+		return own_terminal();
+	return m->orphan ? orphan_open(m, err) :
+			   pty_open(master_path(r, m), (int)m->pty - 1, NULL, err);
+}
+
+static int make(struct restore *r, const Cr__Terminal *image, struct cr_err *err)
+{
+	Cr__Terminal copy = *image, *m = &copy;
+	cr_auto_fd int fd = open_end(r, m, err);
 	int own;
 
 	if (fd < 0)
 		return m->external ? cr_err_set(err, CR_REFUSED, "the tree needs a terminal") : -1;
 	/* The master is kept by a number of its own until its settings are. */
-	own = m->external || m->hangup ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, r->fd_base);
+	own = m->external || m->hangup || m->orphan ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, r->fd_base);
 	if (open_all(r, m, own, err) < 0)
+		return -1;
+	if (m->orphan && orphan_keep(r, m, fd, err) < 0)
 		return -1;
 	/* Without a master nobody sees its settings any more. */
 	return m->hangup ? 0 : pty_set(fd, m, err);
@@ -244,7 +259,7 @@ int ttys_make(struct restore *r, struct cr_err *err)
 static int open_pty(const struct restore *r, const Cr__ControllingTerminal *c, char *path,
 		    size_t size)
 {
-	snprintf(path, size, "/dev/pts/%u", terminal_of(r, c->terminal)->pty - 1);
+	snprintf(path, size, "/dev/pts/%u", orphan_number(terminal_of(r, c->terminal)));
 	return open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 }
 
