@@ -97,6 +97,9 @@ static int open_mem(struct cr_agent *a, struct cr_err *err)
 
 	snprintf(path, sizeof(path), "/proc/%d/mem", (int)cr_process_eye(a->proc));
 	a->mem = open(path, O_RDWR | O_CLOEXEC);
+	if (a->mem < 0 && (errno == ESRCH || errno == ENOENT))
+		return cr_err_set(err, CR_SYSTEM, "pid %d ended while it was frozen",
+				  (int)a->proc->pid);
 	return a->mem < 0 ? cr_err_sys(err, "unable to open %s", path) : 0;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "proc.h"
 
+#define PF_EXITING 0x4ul	/* of the flags in /proc/PID/stat */
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -145,6 +147,15 @@ int cr_proc_stat(pid_t pid, struct cr_proc_stat *st, struct cr_err *err)
 					  (int)pid);
 	}
 	return 0;
+}
+
+bool cr_proc_ended(pid_t tid)
+{
+	struct cr_proc_stat st;
+	struct cr_err ignored;
+
+	return cr_proc_stat(tid, &st, &ignored) < 0 || st.state == 'Z' || st.state == 'X' ||
+	       st.field[9] & PF_EXITING;
 }
 
 const char *cr_proc_field(const char *status, const char *name)

@@ -27,6 +27,9 @@ struct cr_proc_stat {
 };
 int cr_proc_stat(pid_t pid, struct cr_proc_stat *st, struct cr_err *err) CR_MUST;
 
+/* Is a thread dead, or dying?  What /proc says of it then is not what it had. */
+bool cr_proc_ended(pid_t tid);
+
 /* Field @name ("CapEff") of a status text; NULL when it has none. */
 const char *cr_proc_field(const char *status, const char *name);
 

@@ -49,8 +49,12 @@ int cr_tracee_dispatched(struct cr_tracee *t, bool *yes, struct cr_err *err)
 	/* Fails with EIO before 6.4: then nobody can know. */
 	if (syscall(SYS_ptrace, CR_PTRACE_GET_SUD_CONFIG, (long)t->tid, sizeof(c), &c) < 0 &&
 	    errno != EIO && errno != EINVAL)
-		return cr_err_sys(err, "pid %d: thread %d: its syscall user dispatch", (int)t->pid,
-				  (int)t->tid);
+		return errno == ESRCH ?
+			       cr_err_set(err, CR_SYSTEM,
+					  "pid %d: thread %d ended while it was frozen",
+					  (int)t->pid, (int)t->tid) :
+			       cr_err_sys(err, "pid %d: thread %d: its syscall user dispatch",
+					  (int)t->pid, (int)t->tid);
 	/* The thread's own memory switches it: 0 lets its calls through, and
 	 * stays while the thread does not run. */
 	*yes = c.mode != 0 && (!c.selector || !lets_through(t, c.selector));

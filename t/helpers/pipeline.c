@@ -5,8 +5,8 @@
  * Run commands as a shell would, the words "|" between them, the first with
  * nothing to read and the output of the last thrown away, and all error messages
  * in the file ERRORS.  -k kills the command of that number (the first is 0)
- * with SIGKILL, or another signal, so long after the start, -p another process;
- * they are in the order of their times.  The file STATUS gets one line: how many
+ * with SIGKILL, or another signal, so long after the start, -p another process.
+ * The file STATUS gets one line: how many
  * microseconds it took, and the wait status of each command, -1 for one that was
  * still there after SECONDS (60) and was killed for that.
  *
@@ -82,6 +82,13 @@ static int add_kill(char *text, bool is_pid)
 		.after_us = us,
 	};
 	return 0;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct kill_order *x = a, *y = b;
+
+	return x->after_us < y->after_us ? -1 : x->after_us > y->after_us;
 }
 
 /* Cut the words into commands. */
@@ -243,6 +250,7 @@ int main(int argc, char **argv)
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &chld, &old);
+	qsort(kills, n_kills, sizeof(kills[0]), by_time);
 	began = now_us();
 	start_all(err, &old);
 	kill_some(began);

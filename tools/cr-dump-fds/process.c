@@ -79,6 +79,11 @@ static int check_threads(struct dump *d, const Cr__Task *task, struct cr_err *er
 			if (syscall(SYS_kcmp, task->tids[0], task->tids[t], checks[i].type, 0, 0) ==
 			    0)
 				continue;
+			if (cr_proc_ended((pid_t)task->tids[0]) ||
+			    cr_proc_ended((pid_t)task->tids[t]))
+				return cr_err_set(err, CR_SYSTEM,
+						  "pid %u: thread %u ended while it was frozen",
+						  task->pid, task->tids[t]);
 			snprintf(object, sizeof(object), "thread %u", task->tids[t]);
 			if (cr_stage_refuse(d->st, (pid_t)task->pid, object, checks[i].what, "",
 					    err) < 0)

@@ -17,6 +17,7 @@
 #include "inject.h"
 #include "msg.h"
 #include "opt.h"
+#include "proc.h"
 #include "records.h"
 #include "refuse.h"
 #include "server.h"
@@ -172,6 +173,20 @@ static int emit(struct cr_writer *w, const struct cr_tree *tree, const struct sl
 	return cr_writer_end(w, err);
 }
 
+/* What was not understood, or seemed to be missing, was of a process that died:
+ * nothing but SIGKILL can end one that is frozen. */
+static int check_alive(const struct cr_tree *tree, struct cr_err *err)
+{
+	for (unsigned int i = 0; i < tree->count; i++) {
+		const struct cr_process *p = tree->procs[i];
+
+		if (!p->zombie && cr_proc_ended(cr_process_eye(p)))
+			return cr_err_set(err, CR_SYSTEM, "pid %d ended while it was frozen",
+					  (int)p->pid);
+	}
+	return 0;
+}
+
 /* Everything between the first and the last moment of the freeze. */
 static int frozen(struct server *srv, struct cr_writer *w, enum finish how, struct cr_err *err)
 {
@@ -183,6 +198,8 @@ static int frozen(struct server *srv, struct cr_writer *w, enum finish how, stru
 	if (ret == 0) {
 		cr_fault("frozen");
 		ret = emit(w, tree, sl, &refused, err);
+		if ((ret < 0 || refused) && check_alive(tree, err) < 0)
+			ret = -1;
 		if (refused)
 			server_forbid_commit(srv);
 		if (ret == 0 && cr_stage_is_pipe(STDOUT_FILENO))

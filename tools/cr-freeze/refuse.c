@@ -71,6 +71,9 @@ static int check_namespace(struct check *c, const struct cr_process *p, const st
 	snprintf(who, sizeof(who), "%d", (int)cr_process_eye(p));
 	if (ns_of(who, ns->name, &its, err) < 0)
 		return -1;
+	/* The kernel knows it, so everybody who lives is in one. */
+	if (!its)
+		return cr_err_set(err, CR_SYSTEM, "pid %d ended while it was frozen", (int)p->pid);
 	if (its != own) {
 		snprintf(kind, sizeof(kind), "in a %s namespace of its own: not supported",
 			 ns->name);
