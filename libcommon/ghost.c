@@ -13,6 +13,7 @@
 #include "clean.h"
 #include "crc32c.h"
 #include "fault.h"
+#include "fileref.h"
 #include "image.h"
 
 #define DELETED " (deleted)"
@@ -44,7 +45,7 @@ static bool never_had_name(const char *path, const struct stat *sb)
 	return base && strcmp(base, name) == 0;
 }
 
-static void fill_stat(const struct stat *sb, Cr__Ghost *g)
+void cr_ghost_fill_stat(const struct stat *sb, Cr__Ghost *g)
 {
 	g->dev = sb->st_dev;
 	g->ino = sb->st_ino;
@@ -239,7 +240,7 @@ int cr_ghost_fill(int fd, const char *path, uint32_t id, uint64_t limit, int dir
 	if (fstat(fd, &sb) < 0)
 		return cr_err_sys(err, "unable to look at %s", path);
 	g->id = id;
-	fill_stat(&sb, g);
+	cr_ghost_fill_stat(&sb, g);
 	g->path = strndup(path, cr_ghost_path_len(path));
 	if (!g->path)
 		ret = cr_err_sys(err, "out of memory");
@@ -277,5 +278,8 @@ void cr_ghost_release(Cr__Ghost *g)
 		free(g->name);
 	if (g->path != empty.path)
 		free(g->path);
+	if (g->link)
+		cr_fileref_release(g->link);
+	free(g->link);
 	*g = empty;
 }

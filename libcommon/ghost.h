@@ -15,6 +15,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "err.h"
 #include "schemas.h"
@@ -24,6 +25,8 @@
 
 int cr_ghost_fill(int fd, const char *path, uint32_t id, uint64_t limit, int dirfd, Cr__Ghost *g,
 		  struct cr_err *err) CR_MUST;
+/* What stat(2) says, and nothing else. */
+void cr_ghost_fill_stat(const struct stat *sb, Cr__Ghost *g);
 void cr_ghost_release(Cr__Ghost *g);
 
 /* Length of @path without the " (deleted)" that the kernel puts behind it. */

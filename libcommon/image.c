@@ -14,6 +14,7 @@
 
 #include "clean.h"
 #include "fault.h"
+#include "ghost-link.h"
 #include "image-names.h"
 #include "msg.h"
 #include "schemas.h"
@@ -105,7 +106,10 @@ static void sweep(int dirfd)
 		looked = true;
 		if (!known)
 			break;
-		if (!image_names_has(&named, de->d_name) && unlinkat(dirfd, de->d_name, 0) == 0)
+		if (image_names_has(&named, de->d_name))
+			continue;
+		cr_ghost_unlink(dirfd, de->d_name);
+		if (unlinkat(dirfd, de->d_name, 0) == 0)
 			cr_debug("removed %s, left over from a dump that failed", de->d_name);
 	}
 	cr_image_files_clear(&named);

@@ -51,6 +51,8 @@ calls_are("$c -t 42 -D img --leave-running --timeout 3 --stats st.json", 'stats'
 	freeze => '[--then] [resume] [--timeout] [3]', commit => ' [--stats] [st.json]');
 calls_are("$c -t 42 -D img --ghost-limit=10M", 'ghost limit', freeze => '[--then] [kill]',
 	files => ' [--ghost-limit] [10M]');
+calls_are("$c -t 42 -D img --link-remap --embed-files", 'files', freeze => '[--then] [kill]',
+	files => ' [--link-remap] [--embed-files]');
 calls_are("$c -t 42 -D img --ext-unix-sk --external 'unix[7]' --skip-in-flight --tcp-close -v", 'sockets',
 	freeze => '[--then] [kill]', net => ' [--ext-unix-sk] [--external] [unix[7]] [--skip-in-flight] [--tcp-close]',
 	all => ' [-v]');

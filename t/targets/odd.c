@@ -159,7 +159,7 @@ int main(void)
 	expect(sysv(), "a locked System V segment");
 	expect(device(), "the device /dev/mem");
 	expect(large_ghost(), "deleted file");
-	expect(other_link(), "no path leads to its file");
+	expect(other_link(), "deleted file with another link");
 	expect(vdso(), "a vDSO that is not this kernel's");
 	fclose(list);
 	t_ready();

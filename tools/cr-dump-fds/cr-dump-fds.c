@@ -30,6 +30,8 @@ static const struct cr_opt options[] = {
 	  &opts.dir },
 	{ 0, "ghost-limit", CR_OPT_SIZE, "SIZE", "carry no deleted file with more data (1M)",
 	  &opts.ghost_limit },
+	{ 0, "link-remap", CR_OPT_BOOL, NULL, "make a link to a deleted file that has others",
+	  &opts.link_remap },
 	{ 0, "embed-files", CR_OPT_BOOL, NULL, "carry a copy of every open file", &opts.embed },
 	{ 0, "file-locks", CR_OPT_BOOL, NULL, "dump file locks too", &opts.file_locks },
 	{ 0, "orphan-pts-master", CR_OPT_BOOL, NULL,

@@ -73,6 +73,7 @@ struct options {
 	bool embed;		/* carry a copy of every open file */
 	bool file_locks;
 	bool orphan_pts_master;
+	bool link_remap;
 	struct cr_opt_list external;
 };
 

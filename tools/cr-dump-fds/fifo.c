@@ -82,15 +82,15 @@ static int put_pipe(struct dump *d, struct fifo *p, struct cr_err *err)
 	return file_refuse(d, f, "fifo", what, "close it there", err);
 }
 
-static int fill_ref(struct dump *d, const struct file *f, Cr__FileRef *ref, struct cr_err *err)
+/* An enum ghost_result, or -1. */
+static int fill_ref(struct dump *d, const struct file *f, Cr__FileRef *ref, const char **remedy,
+		    struct cr_err *err)
 {
 	cr_auto_fd int fd = file_get(f, err);
-	struct ghost_hint hint = { 0 };
+	const struct ghost_hint hint = { 0 };
 	int ret = fd < 0 ? -1 : cr_fileref_fill(fd, f->target, false, ref, err);
 
-	if (ret != 1)
-		return ret;
-	return f->sb.st_nlink ? 1 : ghosts_ref(d, fd, f->target, &hint, ref, err);
+	return ret == 1 ? ghosts_ref_or_link(d, fd, f->target, hint, ref, remedy, err) : ret;
 }
 
 static int late(struct dump *d, struct file *f, struct cr_err *err)
@@ -98,15 +98,16 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 	Cr__Fifo m = CR__FIFO__INIT;
 	Cr__FileRef ref = CR__FILE_REF__INIT;
 	struct fifo *p = find(d, f);
+	const char *remedy;
 	int ret;
 
 	if (!p->state.id && put_pipe(d, p, err) < 0)
 		return -1;
 	if (p->refused)
 		return 0;
-	ret = fill_ref(d, f, &ref, err);
-	if (ret == 1)
-		ret = file_refuse(d, f, "fifo", "its path does not lead to it", "close it", err);
+	ret = fill_ref(d, f, &ref, &remedy, err);
+	if (ret == GHOST_REFUSED)
+		ret = file_refuse(d, f, "fifo", err->msg, remedy, err);
 	else if (ret == 0) {
 		m.id = f->id;
 		m.ref = &ref;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ghost-link.h"
 #include "ghost.h"
 #include "image.h"
 
@@ -72,7 +73,8 @@ static int carry(struct dump *d, int fd, const char *path, const struct ghost_hi
 		 uint32_t id, struct cr_err *err)
 {
 	Cr__Ghost g = CR__GHOST__INIT;
-	int ret = cr_ghost_fill(fd, path, id, hint->limit, d->dirfd, &g, err);
+	int ret = hint->link ? cr_ghost_link(fd, path, id, d->dirfd, &g, err) :
+			       cr_ghost_fill(fd, path, id, hint->limit, d->dirfd, &g, err);
 
 	if (ret)
 		return ret < 0 ? -1 : GHOST_REFUSED;
@@ -113,7 +115,7 @@ static int carry_once(struct dump *d, int fd, const char *path, const struct gho
 	*id = find(gs, sb);
 	if (*id)
 		return GHOST_DONE;
-	if (!d->opts->dir && S_ISREG(sb->st_mode) && sb->st_size) {
+	if (!d->opts->dir && S_ISREG(sb->st_mode) && sb->st_size && !hint->link) {
 		cr_err_set(err, CR_REFUSED, "its content needs a place");
 		return GHOST_REFUSED;
 	}
@@ -137,6 +139,30 @@ int ghosts_ref(struct dump *d, int fd, const char *path, const struct ghost_hint
 	if (ret)
 		return ret;
 	return fill_ref(path, &sb, id, ref, err) < 0 ? -1 : GHOST_DONE;
+}
+
+int ghosts_ref_or_link(struct dump *d, int fd, const char *path, struct ghost_hint hint,
+		       Cr__FileRef *ref, const char **remedy, struct cr_err *err)
+{
+	struct stat sb;
+
+	if (fstat(fd, &sb) < 0)
+		return cr_err_sys(err, "fstat");
+	hint.link = cr_ghost_has_link(&sb, path);
+	*remedy = !d->opts->dir ? "use -D" : hint.link ? "close it" : CR_GHOST_REMEDY;
+	if (sb.st_nlink && !hint.link) {
+		*remedy = "close it";
+		cr_err_set(err, CR_REFUSED, "its path does not lead to it");
+		return GHOST_REFUSED;
+	}
+	if (!hint.link || d->opts->link_remap)
+		return ghosts_ref(d, fd, path, &hint, ref, err);
+	/* An earlier stage may have been told otherwise. */
+	if (d->ghosts && find(d->ghosts, &sb))
+		return ghosts_ref(d, fd, path, &hint, ref, err);
+	*remedy = CR_LINK_REMEDY;
+	cr_err_set(err, CR_REFUSED, "it has another link");
+	return GHOST_REFUSED;
 }
 
 int ghosts_embed(struct dump *d, int fd, Cr__FileRef *ref, struct cr_err *err)

@@ -21,6 +21,7 @@ struct ghost_hint {
 	bool tmpfile;
 	bool memfd;
 	bool embedded;
+	bool link;	/* it has other links */
 	uint32_t seals;
 	uint64_t limit;
 };
@@ -31,6 +32,11 @@ struct ghost_hint {
  */
 int ghosts_ref(struct dump *d, int fd, const char *path, const struct ghost_hint *hint,
 	       Cr__FileRef *ref, struct cr_err *err) CR_MUST;
+
+/* The same of a file that is deleted and may have other links, for which the
+ * options decide. */
+int ghosts_ref_or_link(struct dump *d, int fd, const char *path, struct ghost_hint hint,
+		       Cr__FileRef *ref, const char **remedy, struct cr_err *err) CR_MUST;
 
 /* Carry a copy of the file that @ref leads to (--embed-files). */
 int ghosts_embed(struct dump *d, int fd, Cr__FileRef *ref, struct cr_err *err) CR_MUST;

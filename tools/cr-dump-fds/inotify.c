@@ -91,6 +91,7 @@ static int fill_ref(struct dump *d, const struct watch *w, Cr__FileRef *ref, str
 	struct ghost_hint hint = { .limit = d->opts->ghost_limit };
 	struct file *known = open_in_tree(d, w, dev);
 	cr_auto_fd int fd = -1;
+	const char *remedy;
 	int ret;
 
 	if (!known)
@@ -100,9 +101,9 @@ static int fill_ref(struct dump *d, const struct watch *w, Cr__FileRef *ref, str
 	if (fd < 0)
 		return -1;
 	ret = cr_fileref_fill(fd, known->target, false, ref, err);
-	if (ret != 1 || known->sb.st_nlink)
+	if (ret != 1)
 		return ret;
-	ret = ghosts_ref(d, fd, known->target, &hint, ref, err);
+	ret = ghosts_ref_or_link(d, fd, known->target, hint, ref, &remedy, err);
 	return ret == GHOST_REFUSED ? 1 : ret;
 }
 

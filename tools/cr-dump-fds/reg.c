@@ -123,6 +123,7 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 	};
 	Cr__FileRef ref = CR__FILE_REF__INIT;
 	cr_auto_fd int fd = file_get(f, err);
+	const char *remedy;
 	int ret;
 
 	if (fd < 0)
@@ -135,11 +136,11 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 	ret = late_proc(d, f, fd, err);
 	if (ret <= 0)
 		return ret;
-	if (f->sb.st_nlink || !nature_is_ghost(fd))
+	if (!nature_is_ghost(fd))
 		return refuse(d, f, fd, "not supported", "close it", err);
-	ret = ghosts_ref(d, fd, f->target, &hint, &ref, err);
+	ret = ghosts_ref_or_link(d, fd, f->target, hint, &ref, &remedy, err);
 	if (ret == GHOST_REFUSED)
-		return refuse(d, f, fd, err->msg, d->opts->dir ? CR_GHOST_REMEDY : "use -D", err);
+		return refuse(d, f, fd, err->msg, remedy, err);
 	if (ret == 0)
 		ret = put(d, f, &ref, err);
 	cr_fileref_release(&ref);

@@ -23,6 +23,8 @@ static const struct cr_opt options[] = {
 	  &dump.dir },
 	{ 0, "ghost-limit", CR_OPT_SIZE, "SIZE", "largest deleted file that is carried (1M)",
 	  &dump.ghost_limit },
+	{ 0, "link-remap", CR_OPT_BOOL, NULL, "make a link to a deleted file that has others",
+	  &dump.link_remap },
 	{ 0, "embed-files", CR_OPT_BOOL, NULL, "carry a copy of every mapped file", &dump.embed },
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };

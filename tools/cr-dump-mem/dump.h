@@ -24,6 +24,7 @@ struct dump {
 	struct cr_stage *st;
 	const char *dir;	/* NULL: only say what there is */
 	uint64_t ghost_limit;
+	bool link_remap;	/* make a link to a deleted file that has others */
 	bool embed;		/* carry a copy of every mapped file */
 	int dirfd;		/* -1 without dir */
 	int pages_fd;

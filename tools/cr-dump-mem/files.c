@@ -14,6 +14,7 @@
 
 #include "clean.h"
 #include "fileref.h"
+#include "ghost-link.h"
 #include "ghost.h"
 #include "proc.h"
 #include "shmem.h"
@@ -147,8 +148,11 @@ static int carry(struct dump *d, int fd, const char *path, const struct stat *sb
 		return -1;
 	if (!new)
 		return 0;
-	ret = cr_ghost_fill(fd, path, *id, embedded ? UINT64_MAX : d->ghost_limit, d->dirfd, &g,
-			    err);
+	if (!embedded && sb->st_nlink)
+		ret = cr_ghost_link(fd, path, *id, d->dirfd, &g, err);
+	else
+		ret = cr_ghost_fill(fd, path, *id, embedded ? UINT64_MAX : d->ghost_limit, d->dirfd,
+				    &g, err);
 	if (ret > 0)
 		d->files->ghosts.count--;
 	if (ret)
@@ -167,7 +171,8 @@ static int look_ghost(struct dump *d, int fd, const char *path, const struct sta
 	int ret = carry(d, fd, path, sb, false, &id, err);
 
 	if (ret > 0)
-		return refused(m, err->msg, NULL, CR_GHOST_REMEDY, err);
+		return refused(m, err->msg, NULL,
+			       sb->st_nlink ? "give it its name back" : CR_GHOST_REMEDY, err);
 	if (ret < 0)
 		return -1;
 	m->ref.path = strndup(path, cr_ghost_path_len(path));
@@ -190,10 +195,12 @@ static int look_regular(struct dump *d, int fd, const char *path, const struct s
 		ret = carry(d, fd, path, sb, true, &m->ref.embedded, err);
 	if (ret <= 0)
 		return ret;
-	if (sb->st_nlink == 0)
+	if (sb->st_nlink == 0 || (d->link_remap && cr_ghost_has_link(sb, path)))
 		return look_ghost(d, fd, path, sb, m, err);
+	if (cr_ghost_has_link(sb, path))
+		return refused(m, "deleted file with another link", path, CR_LINK_REMEDY, err);
 	return refused(m, "no path leads to its file", path,
-		       "it has another link or is behind a mount: give it its name back", err);
+		       "it is behind a mount: give it its name back", err);
 }
 
 /* @fd has no access to the bytes yet. */
@@ -292,7 +299,8 @@ static int look_at(struct dump *d, int fd, const char *path, struct mapped *m, s
 		return look(d, fd, path, m, err);
 	/* Only what has no record of its own, and is mostly still the same. */
 	if (fstat(fd, &sb) < 0 || !S_ISREG(sb.st_mode) || sb.st_nlink == 0 ||
-	    sb.st_dev == d->files->shm_dev || look(d, fd, path, m, err) < 0)
+	    cr_ghost_has_link(&sb, path) || d->embed || sb.st_dev == d->files->shm_dev ||
+	    look(d, fd, path, m, err) < 0)
 		return 1;
 	m->rehearsed = true;
 	return m->nature == MAPPED_FILE ? 0 : 1;

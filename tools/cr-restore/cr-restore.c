@@ -259,6 +259,8 @@ static int restore(pid_t *root, struct cr_err *err)
 	/* What the tree shares is the tree's: an end of a pipe above all. */
 	if (ret == 0 && syscall(SYS_close_range, r.fd_base, ~0u, 0) < 0)
 		cr_msg("close_range: %s", strerror(errno));
+	if (ret == 0)
+		ghosts_remove_links(&r);
 	/* What lives is not for a script to undo. */
 	if (ret == 0 && action_run(&r, "post-resume", *root, &second) < 0)
 		cr_msg("%s", second.msg);

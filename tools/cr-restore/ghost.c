@@ -18,6 +18,8 @@
 #include "file.h"
 #include "ghost-place.h"
 #include "image.h"
+#include "msg.h"
+#include "ref.h"
 
 #define COPY_CHUNK (1u << 20)
 #define NS 1000000000ull
@@ -40,6 +42,10 @@ int ghosts_check(struct restore *r, struct cr_err *err)
 		if (why)
 			refuse(r, 0, g->path, "a deleted file cannot be made there: %s",
 			       strerror(why));
+		if (g->link &&
+		    ref_check(r, 0, g->link,
+			      r->opts.new_pid_ns ? CR_FILEREF_GROWN : CR_FILEREF_EXACT, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -197,6 +203,16 @@ static int make_file(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
 	return take(r, err);
 }
 
+/* It is there, by a name that the dump has given it. */
+static int use_link(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
+{
+	cr_auto_fd int fd = open(g->link->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return cr_err_sys(err, "unable to open %s", g->link->path);
+	return place_show(r->place, fd, err) < 0 ? -1 : take(r, err);
+}
+
 static int make_other(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
 {
 	cr_auto_fd int fd = place_make(r->place, make_node, g, err);
@@ -229,7 +245,9 @@ static int make_placed(struct restore *r, const Cr__Ghost *g, struct cr_err *err
 
 	if (open_place(r, g, err) < 0)
 		return -1;
-	if (g->tmpfile)
+	if (g->link)
+		fd = use_link(r, g, err);
+	else if (g->tmpfile)
 		fd = make_unnamed(r, g, err);
 	else if (S_ISREG(g->mode))
 		fd = make_file(r, g, err);
@@ -267,4 +285,16 @@ int ghosts_make(struct restore *r, struct cr_err *err)
 		r->n_ghosts++;
 	}
 	return 0;
+}
+
+void ghosts_remove_links(const struct restore *r)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_GHOST];
+
+	for (unsigned int i = 0; i < l->count; i++) {
+		const Cr__Ghost *g = l->items[i];
+
+		if (g->link && !r->opts.new_pid_ns && unlink(g->link->path) < 0)
+			cr_msg("unable to remove %s: %s", g->link->path, strerror(errno));
+	}
 }

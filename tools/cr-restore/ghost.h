@@ -11,5 +11,8 @@
 
 int ghosts_check(struct restore *r, struct cr_err *err) CR_MUST;
 int ghosts_make(struct restore *r, struct cr_err *err) CR_MUST;
+/* The tree lives: the names that the dump has given to files go, unless other
+ * copies of the tree are to be made. */
+void ghosts_remove_links(const struct restore *r);
 
 #endif
