@@ -38,6 +38,17 @@ for my $stage (qw(pre-dump post-dump)) {
 	like(said(), qr/^$stage \Q$img\E $t->{pid} .\n\z/m, 'it was told of this stage');
 }
 
+# The image is complete at post-dump, and is taken away again.
+{
+	my $img = tmpdir();
+	my $check = "[ \$CRTOOLS_SCRIPT_ACTION = pre-dump ] || " .
+		"{ $BIN/cr-imgtool check \$CRTOOLS_IMAGE_DIR >$dir/checked && exit 3; }";
+	exits(1, [tool('cr-checkpoint'), '-t', $t->{pid}, '-D', $img, '--action-script', $check],
+		'a command looks at the image');
+	ok(-e "$dir/checked", 'it was there');
+	ok(!-e "$img/manifest.img", 'and is no more');
+}
+
 # Each stage, with two commands, in a directory with a relative name.
 my $r = exits(0, [tool('cr-checkpoint'), '-t', $t->{pid}, '-D', 'img', '--action-script', $note,
 	"--action-script=echo second >>$log"], 'cr-checkpoint', dir => $dir);

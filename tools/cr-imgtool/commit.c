@@ -29,7 +29,7 @@ static struct {
 
 static const struct cr_opt options[] = {
 	{ 'D', "images-dir", CR_OPT_STR, "DIR", "the image directory", &opts.dir },
-	{ 0, "action-script", CR_OPT_LIST, "CMD", "run CMD before the image is complete",
+	{ 0, "action-script", CR_OPT_LIST, "CMD", "run CMD when the image is complete",
 	  &opts.scripts },
 	{ 0, "stats", CR_OPT_STR, "FILE", "write times and sizes to FILE as JSON", &opts.stats },
 	{ 0, NULL, 0, NULL, NULL, NULL },
@@ -94,11 +94,17 @@ static int on_record(struct cr_stage *st, void *ctx, const struct cr_record *rec
 	return c->refusals ? 0 : cr_writer_copy(c->out, rec, err);
 }
 
-/* A commit that the freeze did not carry out is taken back. */
-static int tell_freeze(struct commit *c, struct cr_session *session, struct cr_err *err)
+static void revert(struct commit *c)
 {
 	struct cr_err second;
 
+	if (cr_image_revert(&c->manifest, &second) < 0)
+		cr_msg("%s", second.msg);
+}
+
+/* A commit that the freeze did not carry out is taken back. */
+static int tell_freeze(struct commit *c, struct cr_session *session, struct cr_err *err)
+{
 	switch (cr_session_commit(session, err)) {
 	case 0:
 		cr_session_times(session, &c->stats.times);
@@ -108,18 +114,20 @@ static int tell_freeze(struct commit *c, struct cr_session *session, struct cr_e
 					"is not known");
 	default:
 		cr_err_wrap(err, "unable to end the freeze");
-		if (cr_image_revert(&c->manifest, &second) < 0)
-			cr_msg("%s", second.msg);
+		revert(c);
 		return -1;
 	}
 }
 
-/* The tree is frozen still, and goes on unharmed when one of them fails. */
-static int run_scripts(pid_t root, struct cr_err *err)
+/* The image is complete.  A tree that is to end is frozen still, and goes on
+ * unharmed when one of them fails. */
+static int run_scripts(struct commit *c, pid_t root, struct cr_err *err)
 {
 	for (unsigned int i = 0; i < opts.scripts.count; i++)
-		if (cr_script_run(opts.scripts.items[i], opts.dir, "post-dump", root, err) < 0)
+		if (cr_script_run(opts.scripts.items[i], opts.dir, "post-dump", root, err) < 0) {
+			revert(c);
 			return -1;
+		}
 	return 0;
 }
 
@@ -132,8 +140,6 @@ static int on_finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 	if (c->refusals)
 		return cr_err_set(err, CR_REFUSED, "%u thing%s not supported: no image was made",
 				  c->refusals, c->refusals == 1 ? " is" : "s are");
-	if (run_scripts((pid_t)cr_stage_header(st)->root_pid, err) < 0)
-		return -1;
 	if (cr_stage_header(st)->session[0]) {
 		session = cr_stage_session(st, err);
 		if (!session || late_put(session, c->out, err) < 0 ||
@@ -141,6 +147,8 @@ static int on_finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 			return -1;
 	}
 	if (cr_writer_end(c->out, err) < 0 || cr_image_commit(&c->manifest, &c->files, err) < 0)
+		return -1;
+	if (run_scripts(c, (pid_t)cr_stage_header(st)->root_pid, err) < 0)
 		return -1;
 	c->stats.commit_us = (cr_now_ns() - began) / 1000;
 	return session ? tell_freeze(c, session, err) : 0;
