@@ -24,6 +24,7 @@
 
 #define PID_LIMIT 4194304	/* PID_MAX_LIMIT of 64-bit kernels */
 #define LATE_MS 20
+#define VFORK_MS 2000	/* more than a child needs to execute a program */
 #define RETRY_US 2000
 #define PATIENCE_NS 1000000u	/* how long to look at one thread only */
 #define AGAIN 1
@@ -238,6 +239,7 @@ static int look_at_all(struct freezer *f, struct cr_tracee **late, struct cr_err
 
 static int wait_all(struct freezer *f, struct cr_err *err)
 {
+	uint64_t vfork_ns = cr_now_ns() + VFORK_MS * 1000000ull;
 	struct cr_tracee *late;
 
 	for (;;) {
@@ -246,6 +248,8 @@ static int wait_all(struct freezer *f, struct cr_err *err)
 		if (!late)
 			return 0;
 		if (cr_now_ns() >= f->until_ns)
+			return too_late(late, err);
+		if (cr_now_ns() >= vfork_ns && cr_tracee_in_vfork(late))
 			return too_late(late, err);
 		if (wait_thread(f, late, cr_now_ns() + PATIENCE_NS, err) < 0)
 			return -1;

@@ -22,6 +22,7 @@
 #include "make-family.h"
 #include "mem.h"
 #include "msg.h"
+#include "notify.h"
 #include "proc.h"
 #include "ref.h"
 #include "shmem.h"
@@ -179,6 +180,7 @@ int check_all(struct restore *r, struct cr_err *err)
 			return -1;
 	}
 	locks_check(r);
+	notify_check(r);
 	check_ids(r);
 	clocks_check(r);
 	if (r->refused)

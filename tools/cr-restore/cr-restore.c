@@ -51,7 +51,7 @@
 #include "watcher.h"
 
 static const char *notify, *cpu_cap;
-static struct restore r = { .opts = { .status_fd = -1 } };
+static struct restore r = { .opts = { .status_fd = -1, .notify_fd = -1 } };
 
 static const struct cr_opt options[] = {
 	{ 'D', "images-dir", CR_OPT_STR, "DIR", "the image directory", &r.opts.dir },
@@ -68,6 +68,8 @@ static const struct cr_opt options[] = {
 	{ 0, "status-fd", CR_OPT_FD, "FD", "write a zero byte to FD once the tree runs",
 	  &r.opts.status_fd },
 	{ 0, "notify", CR_OPT_STR, "SIGNAL", "queue SIGNAL to the root once it runs", &notify },
+	{ 0, "notify-fd", CR_OPT_FD, "FD", "write to the root's descriptor FD once it runs",
+	  &r.opts.notify_fd },
 	{ 0, "pidfile", CR_OPT_STR, "FILE", "write the root's pid to FILE", &r.opts.pidfile },
 	{ 'j', "shell-job", CR_OPT_BOOL, NULL, "put the tree into the caller's session",
 	  &r.opts.shell_job },

@@ -22,6 +22,7 @@
 #include "fault.h"
 #include "filters.h"
 #include "mem.h"
+#include "notify.h"
 #include "proc.h"
 #include "scheduling.h"
 #include "share.h"
@@ -441,6 +442,7 @@ int finish_release(struct restore *r, struct cr_err *err)
 	}
 	if (action_run(r, "pre-resume", (pid_t)slot_at(r, 0)->pid, err) < 0)
 		goto out;
+	notify_write(r);
 	ret = let_go(&f, err);
 out:
 	free(f.threads);

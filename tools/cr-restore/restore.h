@@ -79,6 +79,7 @@ struct options {
 	unsigned int cpu_caps; /* see cpu.h */
 	int status_fd;
 	int notify; /* signal for the root, 0: none */
+	int notify_fd; /* the root's descriptor to write to, -1: none */
 };
 
 struct restore {
