@@ -10,11 +10,6 @@
 
 #include "target.h"
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102	/* 6.13 */
-#define MADV_GUARD_REMOVE 103
-#endif
-
 #define PAGE 4096ul
 #define PAGES 64ul
 

@@ -9,9 +9,6 @@
 
 #include "target.h"
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102	/* 6.13 */
-#endif
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08	/* 6.11 */
 #endif

@@ -59,6 +59,31 @@ static void check_sparse(void)
 	}
 }
 
+/* Also where not every page can be touched: mlock(2) fails, having locked it. */
+static void make_locked(void)
+{
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	struct stat sb;
+	uint8_t *p;
+
+	mlock(map(PAGE * 2, PROT_READ | PROT_WRITE, 0), PAGE * 2);
+	mlock(map(PAGE * 2, PROT_NONE, 0), PAGE * 2);
+	p = map(PAGE * 8, PROT_READ | PROT_WRITE, 0);
+	madvise(p + PAGE, PAGE, MADV_GUARD_INSTALL);
+	mlock(p, PAGE * 8);
+	t_must(fd);
+	t_must(fstat(fd, &sb));
+	p = mmap(NULL, PAGE * 3, PROT_READ, MAP_SHARED, fd, sb.st_size & ~(off_t)(PAGE - 1));
+	if (p == MAP_FAILED)
+		t_fatal("mmap of a file");
+	mlock(p, PAGE * 3);
+	close(fd);
+	p = map(PAGE * 4, PROT_READ | PROT_WRITE, 0);
+	t_fill(p, PAGE * 4, 4000);
+	t_must(mprotect(p, PAGE * 4, PROT_NONE));
+	mlock(p, PAGE * 4);
+}
+
 static void make_maps(void)
 {
 	static const uint8_t returns_42[] = { 0xb8, 42, 0, 0, 0, 0xc3 };	/* mov; ret */
@@ -77,7 +102,7 @@ static void make_maps(void)
 	t_must(madvise(readonly + PAGE, PAGE, MADV_DONTDUMP));
 	madvise(map(PAGE * 1024, PROT_READ | PROT_WRITE, 0), PAGE * 1024, MADV_HUGEPAGE);
 	madvise(map(PAGE * 4, PROT_READ | PROT_WRITE, 0), PAGE * 4, MADV_WIPEONFORK);
-	mlock(map(PAGE * 2, PROT_READ | PROT_WRITE, 0), PAGE * 2);
+	make_locked();
 }
 
 /* Made last: nothing may come to lie in the hole below, and an accessible

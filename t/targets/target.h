@@ -27,6 +27,12 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <sys/mman.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102	/* 6.13 */
+#define MADV_GUARD_REMOVE 103
+#endif
 
 #define T_UNUSED __attribute__((unused))
 

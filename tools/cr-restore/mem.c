@@ -365,6 +365,35 @@ static void name_vma(struct mapper *m, const Cr__Vma *vma, struct cr_err *err)
 		(int64_t)(vma->end - vma->start), P(name));
 }
 
+static bool has_guards(const Cr__Mm *mm, const Cr__Vma *vma)
+{
+	size_t lo = 0, hi = mm->n_guards;
+
+	/* The first one that ends behind its start. */
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (mm->guards[mid]->address + mm->guards[mid]->pages * PAGE > vma->start)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo < mm->n_guards && mm->guards[lo]->address < vma->end;
+}
+
+/* A mapping is locked first and then populated: what has pages that nobody can
+ * touch (no access, guards, behind the end of a file) is locked by a call that
+ * fails with ENOMEM. */
+static void lock_vma(struct mapper *m, const Cr__Vma *vma)
+{
+	bool on_fault = vma->vma_flags & CR_VMA_LOCKONFAULT;
+	struct cr_op *op = vec_sys(m->v, LABEL_LOCK, SYS_mlock2, (int64_t)vma->start,
+				   (int64_t)(vma->end - vma->start), on_fault ? MLOCK_ONFAULT : 0);
+
+	if (vma->kind != CR__VMA_KIND__ANON || !vma->prot || has_guards(m->t->mm, vma))
+		op->expect = CR_EXPECT_ANY;
+}
+
 static void finish_all(struct mapper *m, struct cr_err *err)
 {
 	size_t at = 0;
@@ -379,11 +408,10 @@ static void finish_all(struct mapper *m, struct cr_err *err)
 			if (vma->vma_flags & advices[k].flag)
 				vec_sys(m->v, LABEL_ADVISE, SYS_madvise, start, len,
 					advices[k].advice);
-		if (vma->vma_flags & CR_VMA_LOCKED)
-			vec_sys(m->v, LABEL_LOCK, SYS_mlock2, start, len,
-				vma->vma_flags & CR_VMA_LOCKONFAULT ? MLOCK_ONFAULT : 0);
 		if (has_pages(&m->x, &at, vma) && !(vma->prot & PROT_WRITE))
 			vec_sys(m->v, LABEL_PROTECT, SYS_mprotect, start, len, vma->prot);
+		if (vma->vma_flags & CR_VMA_LOCKED)
+			lock_vma(m, vma);
 		if (vma->kind == CR__VMA_KIND__ANON && vma->name && vma->name[0])
 			name_vma(m, vma, err);
 	}
@@ -454,8 +482,9 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 	if (map_all(&m, err) < 0 || fill_pages(r, t, &m.x, m.v, m.a, err) < 0 ||
 	    uring_register_buffers(r, t, v, a, err) < 0)
 		goto out;
-	finish_all(&m, err);
+	/* Guards cannot come into what is locked. */
 	guard_all(&m);
+	finish_all(&m, err);
 	if (set_layout(&m, err) < 0)
 		goto out;
 	for (size_t i = 0; i < n; i++)
