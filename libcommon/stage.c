@@ -324,6 +324,7 @@ int cr_stage_run(const struct cr_stage_ops *ops, void *ctx)
 	int ret;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);	/* some have a child to wait for */
 	if (run(&st, &err) < 0) {
 		if (st.session_gone && !err.told)
 			learn_why(&st, &err);

@@ -231,6 +231,7 @@ static int watched_call(struct call *c, const struct alone *job, struct cr_err *
 	if (watch_begin(&w, err) < 0)
 		return -1;
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);	/* for the watcher's end */
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);

@@ -346,6 +346,8 @@ int main(int argc, char **argv)
 	int first;
 
 	first = cr_opt_parse(&spec, argc, argv);
+	/* Ignored by who started us, the ends of our children would be lost. */
+	signal(SIGCHLD, SIG_DFL);
 	check_options(first, argc);
 	if (!r.opts.dir)
 		cr_opt_usage("-D DIR is missing (see -h)");
