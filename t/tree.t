@@ -46,6 +46,20 @@ sub session_of {
 	}
 }
 
+# A root that is the child of another thread than the main one.
+{
+	my $t = CRTarget->start('threadkids', args => ['root']);
+	if ($t->ready) {
+		my $child = CRTest::slurp("$t->{dir}/child");
+		my $img = tmpdir();
+
+		exits(0, [tool('cr-checkpoint'), '-t', $child, '-D', $img], 'the child of a thread');
+		touch("$t->{signs}/verify");
+		is(describe(finish($t->{pid}, 30)), 'exit 0', 'its parent goes on without it');
+		exits(0, [tool('cr-restore'), '-D', $img], 'it is restored');
+	}
+}
+
 # Memory is carried when all who have it are there.
 {
 	my $t = CRTarget->start('vmshare');

@@ -18,6 +18,7 @@ our @ALL = (
 	[tree => 'zombies', 'zombies'],
 	[tree => 'zombie leaders', 'zombies', args => ['leaders']],
 	[tree => 'orphans, dead leaders, exit signals', 'kin'],
+	[tree => 'children of a thread', 'threadkids'],
 	[tree => 'shared tables', 'share'],
 	[tree => 'shared memory and handlers', 'vmshare', args => ['sighand']],
 	[tree => 'shared memory in many ways', 'mates'],
