@@ -60,6 +60,27 @@ sub session_of {
 	}
 }
 
+# An orphan that has the table of the root, whose parent is another ancestor.
+{
+	my $dir = tmpdir();
+	my $code = 'if (!syscall(56, 0x411, 0, 0, 0, 0)) {' .
+		'syscall(60, 0) if syscall(56, 0x411, 0, 0, 0, 0);' .
+		'open(F, ">", "orphan.new"); print F syscall(39); close(F);' .
+		'rename("orphan.new", "orphan"); select(undef, undef, undef, 0.02) until -e "over";' .
+		'syscall(60, 0) } wait; select(undef, undef, undef, 0.02) until -e "over"';
+	my $sh = background(['sh', '-c', 'setsid "$0" -e "$1" & echo $! >root.new; mv root.new root; wait',
+		$^X, $code], session => 1, dir => $dir, out => '/dev/null', err => "$dir/err");
+	wait_for(20, sub { -e "$dir/orphan" && -e "$dir/root" });
+	my $orphan = CRTest::slurp("$dir/orphan");
+	chomp(my $root = CRTest::slurp("$dir/root"));
+	wait_for(20, sub { CRTest::slurp("/proc/$orphan/status", 1) =~ /^PPid:\t(\d+)/m && $1 != $root });
+	my $r = exits(1, [tool('cr-checkpoint'), '-t', $root, '-D', tmpdir()], 'an orphan shares a table');
+	like($r->{err}, qr/^cr-freeze: pid $root: shares its descriptor table with process $orphan outside/m,
+		'it is refused');
+	touch("$dir/over");
+	finish($sh, 20);
+}
+
 # Memory is carried when all who have it are there.
 {
 	my $t = CRTarget->start('vmshare');

@@ -11,6 +11,9 @@
 #include "clean.h"
 #include "proc.h"
 
+#define MAX_DEPTH 64
+#define MAX_THREADS 64
+
 /* Processes in the order of kcmp(2); the first of those with the same is in. */
 struct order {
 	int type;
@@ -53,30 +56,54 @@ struct near {
 	unsigned int count;
 };
 
-/* The root's parent and its other children: whoever has called clone(2) for the
- * root, or whom the root has made a child of its parent (CLONE_PARENT). */
-static int find_near(const struct cr_tree *tree, struct near *out, struct cr_err *err)
+static int add_near(struct near *n, pid_t pid, struct cr_err *err)
 {
-	struct cr_proc_stat st;
-	pid_t parent, *grown;
+	pid_t *grown = realloc(n->list, (n->count + 1) * sizeof(*grown));
 
-	if (cr_proc_stat(tree->procs[0]->pid, &st, err) < 0)
-		return -1;
-	parent = (pid_t)st.field[4];
-	/* In another pid namespace: nobody whom we could name. */
-	if (parent <= 0 || cr_proc_children(parent, &out->list, &out->count, err) < 0)
-		return 0;
-	grown = realloc(out->list, (out->count + 1) * sizeof(*grown));
 	if (!grown)
 		return cr_err_sys(err, "out of memory");
-	grown[out->count++] = parent;
-	out->list = grown;
+	grown[n->count++] = pid;
+	n->list = grown;
+	return 0;
+}
+
+/*
+ * The root's ancestors and all their children.  Whoever has something that was
+ * given on at a birth is one of them: the maker, those that it has made, and
+ * orphans, who are children of an ancestor then, down to init.
+ */
+static int find_near(const struct cr_tree *tree, struct near *out, struct cr_err *err)
+{
+	pid_t pid = tree->procs[0]->pid;
+	struct cr_proc_stat st;
+	struct cr_err ignored;
+
+	if (cr_proc_stat(pid, &st, err) < 0)
+		return -1;
+	for (unsigned int i = 0; i < MAX_DEPTH; i++) {
+		cr_auto_free pid_t *kids = NULL;
+		unsigned int n = 0;
+
+		pid = (pid_t)st.field[4];
+		/* In another pid namespace: nobody whom we could name. */
+		if (pid <= 0 || cr_proc_stat(pid, &st, &ignored) < 0)
+			return 0;
+		/* That of a parent with very many threads takes long to read. */
+		if ((i == 0 || st.field[20] <= MAX_THREADS) &&
+		    cr_proc_children(pid, &kids, &n, &ignored) < 0)
+			n = 0;
+		if (add_near(out, pid, err) < 0)
+			return -1;
+		for (unsigned int k = 0; k < n; k++)
+			if (add_near(out, kids[k], err) < 0)
+				return -1;
+	}
 	return 0;
 }
 
 static bool in_tree(const struct cr_tree *tree, pid_t pid)
 {
-	/* Of the parent's children the root only is. */
+	/* Of its ancestors' children the root only is. */
 	return pid == tree->procs[0]->pid;
 }
 

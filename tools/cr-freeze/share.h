@@ -14,7 +14,7 @@ struct share {
 	pid_t files;
 	pid_t fs;
 	pid_t sighand;
-	pid_t outside;		/* the root's parent or another child of that, which is not
+	pid_t outside;		/* an ancestor of the root or a child of one, which is not
 				 * of the tree but has the same; 0: none */
 	const char *what;	/* "memory", ... */
 };
