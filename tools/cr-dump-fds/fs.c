@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Working directory and root. */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -30,8 +31,11 @@ static int fill_dir(struct dump *d, const struct process *p, const char *name, C
 	struct stat sb;
 	int ret;
 
-	if (cr_proc_link(p->pid, name, target, sizeof(target), err) < 0)
-		return -1;
+	if (cr_proc_link(p->pid, name, target, sizeof(target), err) < 0) {
+		if (err->errnum != ENAMETOOLONG && err->class != CR_REFUSED)
+			return -1;
+		return refuse(d, p, name, "its path", "too long", err);
+	}
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)p->pid, name);
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &sb) < 0)

@@ -8,6 +8,8 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#include "scan.h"
+
 #define MQUEUE_MAGIC 0x19800202
 
 struct words {
@@ -26,6 +28,7 @@ static const char *lookup(const struct words *list, const char *target)
 /* Links that are no paths. */
 static const struct words pseudo[] = {
 	{ "(unreachable)", "file outside of the root" },
+	{ SCAN_TOO_LONG, "file" },
 	{ "pipe:[", "pipe" },
 	{ "socket:[", "socket" },
 	{ "anon_inode:[io_uring]", "io_uring" },

@@ -48,8 +48,17 @@ static int put(struct dump *d, const struct file *f, Cr__FileRef *ref, struct cr
 	return cr_stage_put(d->st, CR_KIND_REG, &m, err);
 }
 
+/* Is it of a thread that is no main thread?  Those are made last of all. */
+static bool is_of_thread(const char *target, pid_t *tid)
+{
+	int pid;
+
+	return sscanf(target, "/proc/%d/task/%d", &pid, tid) == 2 && pid != *tid;
+}
+
 static int dump(struct dump *d, struct file *f, struct cr_err *err)
 {
+	pid_t tid;
 	Cr__FileRef ref = CR__FILE_REF__INIT;
 	const char *kind = nature_with_state(f);
 	int ret;
@@ -60,6 +69,8 @@ static int dump(struct dump *d, struct file *f, struct cr_err *err)
 			 cr_fileref_fill_stat(&f->sb, f->target, &ref, err);
 	/* What is carried may have been carried by an earlier stage: see late(). */
 	if (ret == 0 && d->opts->embed && S_ISREG(f->sb.st_mode))
+		ret = 1;
+	if (ret == 0 && is_of_thread(f->target, &tid))
 		ret = 1;
 	if (ret == 0)
 		ret = put(d, f, &ref, err);
@@ -114,6 +125,24 @@ static int late_proc(struct dump *d, struct file *f, int fd, struct cr_err *err)
 	return ret;
 }
 
+/* 1: it is no file of a thread of the tree that its path leads to. */
+static int late_thread(struct dump *d, struct file *f, int fd, struct cr_err *err)
+{
+	Cr__FileRef ref = CR__FILE_REF__INIT;
+	pid_t tid;
+	int ret;
+
+	if (!is_of_thread(f->target, &tid))
+		return 1;
+	if (process_of(d, tid))
+		return file_refuse(d, f, "file of a thread", "not supported", "close it", err);
+	ret = cr_fileref_fill(fd, f->target, false, &ref, err);
+	if (ret == 0)
+		ret = put(d, f, &ref, err);
+	cr_fileref_release(&ref);
+	return ret;
+}
+
 /* Its path does not lead to it, or it is to be embedded. */
 static int late(struct dump *d, struct file *f, struct cr_err *err)
 {
@@ -133,7 +162,9 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 		if (ret <= 0)
 			return ret;
 	}
-	ret = late_proc(d, f, fd, err);
+	ret = late_thread(d, f, fd, err);
+	if (ret > 0)
+		ret = late_proc(d, f, fd, err);
 	if (ret <= 0)
 		return ret;
 	if (!nature_is_ghost(fd))

@@ -81,12 +81,13 @@ static char *read_link(int dir, const char *name)
 	char buf[PATH_MAX + 16];
 	ssize_t n = readlinkat(dir, name, buf, sizeof(buf) - 1);
 
+	/* The kernel prints no path that is longer than a page. */
+	if (n < 0 && errno == ENAMETOOLONG)
+		return strdup(SCAN_TOO_LONG);
 	if (n < 0)
 		return NULL;
-	if ((size_t)n == sizeof(buf) - 1) {
-		errno = ENAMETOOLONG;
-		return NULL;
-	}
+	if ((size_t)n == sizeof(buf) - 1)
+		return strdup(SCAN_TOO_LONG);
 	buf[n] = '\0';
 	return strdup(buf);
 }

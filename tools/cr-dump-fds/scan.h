@@ -13,6 +13,9 @@
 
 #include "dump.h"
 
+/* Instead of a path that cannot be read. */
+#define SCAN_TOO_LONG "a path that is too long"
+
 struct slot {
 	int fd;
 	uint32_t flags;		/* O_*, with O_CLOEXEC */

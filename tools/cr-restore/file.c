@@ -89,6 +89,17 @@ static void share_run(struct object *o, unsigned int n)
 		o[i].file->shared = true;
 }
 
+/* Does it need a process that may not be there when its user opens it? */
+static bool is_of_others(const struct image *img, const struct file_image *f)
+{
+	const struct file_ops *ops = file_ops_of(f->kind);
+	uint32_t pid = ops->of_tree ? ops->of_tree(img, f->msg) : 0;
+	const struct task_image *t = pid && f->first_user ? image_task(img, pid) : NULL;
+
+	return t && t->index + 1 != f->first_user &&
+	       (!t->parent || t->parent->index + 1 != f->first_user);
+}
+
 int file_share_objects(struct image *img, struct cr_err *err)
 {
 	struct object *list = calloc(img->n_files + 1, sizeof(*list));
@@ -101,7 +112,7 @@ int file_share_objects(struct image *img, struct cr_err *err)
 		const struct file_ops *ops = file_ops_of(f->kind);
 		uint64_t key = ops->object ? ops->object(f->msg) : 0;
 
-		if (ops->early && ops->early(img, f))
+		if ((ops->early && ops->early(img, f)) || is_of_others(img, f))
 			f->shared = true;
 		if (key)
 			list[n++] = (struct object){ key, f->kind, f };
@@ -176,9 +187,11 @@ static int share_tree_fds(struct restore *r, struct cr_err *err)
 	return r->own_pidfd < 0 ? -1 : 0;
 }
 
-static bool is_of_tree(const struct file_image *f)
+static bool is_of_tree(const struct restore *r, const struct file_image *f)
 {
-	return f->shared && file_ops_of(f->kind)->of_tree;
+	const struct file_ops *ops = file_ops_of(f->kind);
+
+	return f->shared && ops->of_tree && ops->of_tree(&r->img, f->msg);
 }
 
 int files_open_shared(struct restore *r, struct cr_err *err)
@@ -186,7 +199,7 @@ int files_open_shared(struct restore *r, struct cr_err *err)
 	for (unsigned int i = 0; i < r->img.n_files; i++) {
 		struct file_image *f = &r->img.files[i];
 
-		if (is_of_tree(f)) {
+		if (is_of_tree(r, f)) {
 			if (!r->tree_fds && share_tree_fds(r, err) < 0)
 				return -1;
 		} else if (f->shared && open_stashed(r, f, err) < 0) {
@@ -206,7 +219,7 @@ int files_open_of_tree(struct restore *r, struct cr_err *err)
 	for (unsigned int i = 0; i < r->img.n_files; i++) {
 		struct file_image *f = &r->img.files[i];
 
-		if (is_of_tree(f) && open_stashed(r, f, err) < 0)
+		if (is_of_tree(r, f) && open_stashed(r, f, err) < 0)
 			return -1;
 		r->tree_fds[i] = f->fd;
 	}
@@ -259,7 +272,7 @@ static int place_all(struct restore *r, const struct task_image *t, Cr__Fd **fds
 		struct file_image *f = image_file(&r->img, fds[n]->file);
 		bool opened;
 
-		if (f->fd < 0 && is_of_tree(f) && fetch(r, f, err) < 0)
+		if (f->fd < 0 && is_of_tree(r, f) && fetch(r, f, err) < 0)
 			return cr_err_wrap(err, "fd %u", fds[n]->fd);
 		opened = f->fd < 0;
 		/* All numbers below are taken or stay free: the lowest free one

@@ -52,9 +52,18 @@ static int pidfd_open_kind(struct restore *r, const void *msg, struct cr_err *er
 	return cr_steal_fd(&fd);
 }
 
+/* Of a dead one too: it may be a zombie of the tree. */
+static uint32_t pidfd_of_tree(const struct image *img, const void *msg)
+{
+	const Cr__PidFd *m = msg;
+
+	(void)img;
+	return m->pid > 0 ? (uint32_t)m->pid : UINT32_MAX;
+}
+
 const struct file_ops pidfd_ops = {
 	.kind = CR_KIND_PID_FD,
-	.of_tree = true,
+	.of_tree = pidfd_of_tree,
 	.check = pidfd_check,
 	.open = pidfd_open_kind,
 };

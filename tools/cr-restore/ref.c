@@ -48,21 +48,27 @@ static uint32_t ghost_of(const struct restore *r, const Cr__FileRef *ref)
 	return i >= 0 && r->embedded[i] ? ref->embedded : 0;
 }
 
-/* A file of /proc that is there when the process opens it, but not before:
- * "/proc/42" or "/proc/42/maps" of a task of the tree. */
-static bool is_of_task(const struct restore *r, const Cr__FileRef *ref)
+/* "/proc/42" or "/proc/42/maps", or what its main thread has below task. */
+uint32_t ref_task(const struct image *img, const Cr__FileRef *ref)
 {
 	char *end;
-	unsigned long pid;
+	unsigned long pid, tid;
 	const struct task_image *t;
 
-	if (strncmp(ref->path, "/proc/", 6) != 0)
-		return false;
+	if (!ref || ref->ghost || strncmp(ref->path, "/proc/", 6) != 0)
+		return 0;
 	pid = strtoul(ref->path + 6, &end, 10);
 	if (end == ref->path + 6 || (*end && *end != '/') || pid > UINT32_MAX)
-		return false;
-	t = image_task(&r->img, (uint32_t)pid);
-	return t && !task_is_zombie(t) && strncmp(end, "/task/", 6) != 0;
+		return 0;
+	t = image_task(img, (uint32_t)pid);
+	if (!t || task_is_zombie(t))
+		return 0;
+	if (strncmp(end, "/task/", 6) == 0) {
+		tid = strtoul(end + 6, &end, 10);
+		if (tid != pid || (*end && *end != '/') || t->task->dead_leader)
+			return 0;
+	}
+	return (uint32_t)pid;
 }
 
 int ref_check(struct restore *r, uint32_t pid, const Cr__FileRef *ref, enum cr_fileref_rule rule,
@@ -73,7 +79,7 @@ int ref_check(struct restore *r, uint32_t pid, const Cr__FileRef *ref, enum cr_f
 
 	if (!ref)
 		return cr_err_set(err, CR_BAD_INPUT, "a record without its file");
-	if (is_of_task(r, ref))
+	if (ref_task(&r->img, ref))
 		return 0;
 	if (ref->ghost)
 		return find_ghost(r, ref->ghost) >= 0 ?

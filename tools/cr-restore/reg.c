@@ -51,8 +51,14 @@ static int reg_open(struct restore *r, const void *msg, struct cr_err *err)
 	return fd;
 }
 
+static uint32_t reg_of_tree(const struct image *img, const void *msg)
+{
+	return ref_task(img, ((const Cr__Reg *)msg)->ref);
+}
+
 const struct file_ops reg_ops = {
 	.kind = CR_KIND_REG,
+	.of_tree = reg_of_tree,
 	.check = reg_check,
 	.open = reg_open,
 };
