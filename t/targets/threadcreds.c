@@ -135,8 +135,11 @@ int main(void)
 		if (pthread_create(&thread[i], NULL, run, (void *)i) != 0)
 			t_fatal("pthread_create");
 	pthread_barrier_wait(&is_set);
+	/* What the changes have reset, for all. */
+	t_must(prctl(PR_SET_DUMPABLE, 1));
 	t_ready();
 	t_wait();
+	t_same("dumpable", 1, (uint64_t)prctl(PR_GET_DUMPABLE));
 	pthread_barrier_wait(&ask);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(thread[i], NULL);

@@ -276,10 +276,17 @@ int attrs_thread(struct restore *r, const struct task_image *t, unsigned int n,
 	return 0;
 }
 
+/* Any change of the credentials of a thread or a mate resets it. */
+static bool dumpable_is_late(const struct task_image *t)
+{
+	return t->inside->dumpable <= 1 &&
+	       (share_has_memory(t) || (t->n_threads > 1 && creds_differ(t)));
+}
+
 bool attrs_is_late(const struct task_image *t, unsigned int n)
 {
 	return t->threads[n].thread->has_remaining || (n == 0 && timers_any(t)) ||
-	       (n == 0 && (share_has_table(t) || share_has_memory(t))) || pdeath_is_late(t, n);
+	       (n == 0 && (share_has_table(t) || dumpable_is_late(t))) || pdeath_is_late(t, n);
 }
 
 /* The call to be asleep in, with the time that is left. */
@@ -330,8 +337,7 @@ int attrs_park(struct restore *r, const struct task_image *t, unsigned int n,
 		vec_op(v, CR_OP_WAIT, LABEL_WAIT, VEC_ARGS(P(&ctl->gate), 0));
 		if (n == 0 && share_has_table(t))
 			mem_close_own(r, v);
-		/* Any change of a mate's credentials has reset this, too. */
-		if (n == 0 && share_has_memory(t) && t->inside->dumpable <= 1)
+		if (n == 0 && dumpable_is_late(t))
 			vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_DUMPABLE, t->inside->dumpable);
 		if (n == 0 && timers_start(t, v, a, err) < 0)
 			return -1;

@@ -36,6 +36,8 @@ int attrs_park(struct restore *r, const struct task_image *t, unsigned int n,
 	       struct cr_err *err) CR_MUST;
 
 /* creds.c */
+/* Does a thread get credentials that are not ours? */
+bool creds_differ(const struct task_image *t);
 int creds_check(struct restore *r, const struct task_image *t, struct cr_err *err) CR_MUST;
 int creds_build(struct restore *r, const Cr__Creds *c, uint32_t securebits, struct vec *v,
 		struct arena *a, struct cr_err *err) CR_MUST;

@@ -99,6 +99,17 @@ static void set_ids(const Cr__Creds *c, struct vec *v)
 		vec_sys(v, LABEL_CREDS, SYS_setfsuid, c->fsuid);
 }
 
+bool creds_differ(const struct task_image *t)
+{
+	struct cr_err ignored;
+	const Cr__Creds *own = own_creds(&ignored);
+
+	for (unsigned int n = 0; n < t->n_threads; n++)
+		if (!own || !cr_creds_equal(own, t->threads[n].thread->creds))
+			return true;
+	return false;
+}
+
 int creds_build(struct restore *r, const Cr__Creds *c, uint32_t securebits, struct vec *v,
 		struct arena *a, struct cr_err *err)
 {
