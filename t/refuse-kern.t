@@ -189,10 +189,19 @@ while not tid: time.sleep(0.005)
 f = call(434, tid[0], 0o200)
 E
 	qr/fd \d+: pidfd \(.*\): of thread \d+ \(PIDFD_THREAD\): not supported; \S/);
-refusals_of('a BPF map', <<'E',
-f = call(321, 0, struct.pack('<IIII', 2, 4, 8, 1).ljust(64, b'\0'), 64)
+my $map = <<'E';
+def bpf(c, *a): return call(321, c, struct.pack('<%dI' % len(a), *a).ljust(144, b'\0'), 144)
 E
-	qr/fd \d+: BPF map \(.*\): not supported; \S/);
+refusals_of('a BPF map of another type', "${map}f = bpf(0, 27, 0, 0, 4096)",
+	qr/fd \d+: BPF map \(.*\): of type 27 \(ring buffer\): not supported; \S/);
+refusals_of('a BPF map that a program has', $map . <<'E',
+f = bpf(0, 2, 4, 8, 1)
+p = ctypes.create_string_buffer(struct.pack('<BBhiBBhiBBhiBBhi', 0x18, 0x11, 0, f, 0, 0, 0, 0,
+    0xb7, 0, 0, 0, 0x95, 0, 0, 0))
+l = ctypes.create_string_buffer(b'GPL')
+g = call(321, 5, struct.pack('<IIQQ', 1, 4, ctypes.addressof(p), ctypes.addressof(l)).ljust(144, b'\0'), 144)
+E
+	qr/BPF program \(.*\): not supported; \S.*BPF map \(.*\): a BPF program or somebody .*; \S/s);
 refusals_of('a tun device', <<'E',
 f = os.open('/dev/net/tun', os.O_RDWR)
 fcntl.ioctl(f, 0x400454ca, struct.pack('<16sH22x', b'', 0x1001))	# TUNSETIFF

@@ -33,6 +33,22 @@ subtest 'message queues' => sub {
 	refused($t, 'a queue of another shape',
 		qr{/$name: the message queue takes 4 messages of 100 bytes, it took 5 of 100});
 };
+subtest 'a BPF map that is pinned' => sub {
+	my $pins = tmpdir();
+	my $mounted = run(['mount', '-t', 'bpf', 'bpf', $pins])->{status} == 0;
+
+	plan skip_all => 'no file system for BPF here' unless $mounted;
+	mkdir "$pins/below";
+	my $t = CRTarget->start('bpfmap', env => { T_PIN => "$pins/below/map" });
+	if ($t->ready && $t->checkpoint) {
+		$t->gone;
+		rename "$pins/below/map", "$pins/away";
+		refused($t, 'a pin that is gone', qr{$pins/below/map: no BPF map is pinned there});
+		rename "$pins/away", "$pins/below/map";
+		$t->restore_detached and $t->verify('it is found again');
+	}
+	run(['umount', $pins]);
+};
 subtest 'System V segments' => sub {
 	my $t = CRTarget->start('sysv');
 	return unless $t->ready;

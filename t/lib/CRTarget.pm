@@ -52,6 +52,7 @@ our @ALL = (
 	[kern => 'io_uring', 'uring'],
 	[kern => 'AIO', 'aio'],
 	[kern => 'fanotify', 'fanotify'],
+	[kern => 'BPF maps', 'bpfmap'],
 	[kern => 'System V segments', 'sysv'],
 	[kern => 'namespaces, /proc and /sys', 'namespace'],
 	[fds => 'owners of files', 'owner'],

@@ -5,6 +5,7 @@
 
 #include "dump.h"
 
+extern const struct file_kind kind_bpf_map;
 extern const struct file_kind kind_epoll;
 extern const struct file_kind kind_eventfd;
 extern const struct file_kind kind_fanotify;

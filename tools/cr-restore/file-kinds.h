@@ -5,6 +5,7 @@
 
 #include "file.h"
 
+extern const struct file_ops bpf_map_ops;
 extern const struct file_ops epoll_ops;
 extern const struct file_ops eventfd_ops;
 extern const struct file_ops external_ops;
