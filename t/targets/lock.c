@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * File locks: flock of descriptions that are shared or not, POSIX locks on
- * ranges by two processes, OFD locks, leases, and a process that waits for one.
+ * ranges by two processes, one of which shares its descriptors with a third,
+ * OFD locks, leases, and a process that waits for one.
  */
+#include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 
 #include "target.h"
 
@@ -98,9 +101,21 @@ static void check(pid_t child)
 	set(posix_fd, F_SETLK, F_UNLCK, 0, 10);
 }
 
+/* It has the parent's descriptors, and so the parent's locks. */
+static pid_t start_sharer(void)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (pid == 0) {
+		t_wait();
+		_exit(0);
+	}
+	return t_must(pid);
+}
+
 int main(void)
 {
-	pid_t child;
+	pid_t child, sharer;
 
 	t_init();
 	set_up();
@@ -110,10 +125,12 @@ int main(void)
 	while (access("child", F_OK) < 0)
 		t_sleep_ms(5);
 	t_sleep_ms(20);
+	sharer = start_sharer();
 	t_ready();
 	if (t_spoiled())
 		t_must(flock(exclusive_fd, LOCK_UN));
 	t_wait();
+	t_join_child("who shares its descriptors", sharer);
 	check(child);
 	t_join_child("the child", child);
 	return t_done();

@@ -3,6 +3,7 @@
 
 #include "arch.h"
 #include "filters.h"
+#include "lock.h"
 #include "mem.h"
 #include "notify.h"
 #include "scheduling.h"
@@ -335,8 +336,14 @@ int attrs_park(struct restore *r, const struct task_image *t, unsigned int n,
 	if (attrs_is_late(t, n)) {
 		vec_op(v, CR_OP_ADD, LABEL_WAIT, VEC_ARGS(P(&ctl->arrived), 1));
 		vec_op(v, CR_OP_WAIT, LABEL_WAIT, VEC_ARGS(P(&ctl->gate), 0));
-		if (n == 0 && share_has_table(t))
+		/* One of those that share a table: whoever closes a descriptor of a
+		 * file loses the table's locks on it. */
+		if (n == 0 && share_has_table(t) &&
+		    (!t->share_files || t->share_files->task->dead_leader)) {
 			mem_close_own(r, v);
+			if (locks_of_process(r, t, v, a, err) < 0)
+				return -1;
+		}
 		if (n == 0 && dumpable_is_late(t))
 			vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_DUMPABLE, t->inside->dumpable);
 		if (n == 0 && timers_start(t, v, a, err) < 0)

@@ -192,7 +192,10 @@ static int build_vector(struct restore *r, const struct task_image *t, struct ag
 		if (!share_has_table(t))
 			mem_close_own(r, v);
 	}
-	if (locks_of_process(r, t, v, a, err) < 0 || attrs_process(r, t, v, a, err) < 0)
+	/* Else see attrs_park(). */
+	if ((!share_has_table(t) || t->task->dead_leader) && locks_of_process(r, t, v, a, err) < 0)
+		return -1;
+	if (attrs_process(r, t, v, a, err) < 0)
 		return -1;
 	for (unsigned int n = t->task->dead_leader ? 0 : 1; n < t->n_threads; n++)
 		if (add_thread(r, t, n, ctl, v, a, &vectors[n], err) < 0)

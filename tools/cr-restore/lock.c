@@ -78,12 +78,27 @@ static void check_one(struct restore *r, const Cr__FileLock *m)
 		       "its lock is held by another process");
 }
 
+/* Another process closes the table's spare descriptors, after it was set. */
+static bool is_lost(const struct restore *r, const Cr__FileLock *m)
+{
+	const struct task_image *t = m->pid ? image_task(&r->img, m->pid) : NULL;
+
+	return t && t->task->dead_leader && t->n_files_users;
+}
+
 void locks_check(struct restore *r)
 {
 	const struct msg_list *l = &r->img.kinds[CR_KIND_FILE_LOCK];
 
-	for (unsigned int i = 0; i < l->count; i++)
-		check_one(r, l->items[i]);
+	for (unsigned int i = 0; i < l->count; i++) {
+		const Cr__FileLock *m = l->items[i];
+
+		check_one(r, m);
+		if (is_lost(r, m))
+			refuse(r, m->pid, "file lock",
+			       "a process without its main thread that shares its "
+			       "descriptors cannot be given it");
+	}
 }
 
 int locks_of_file(struct restore *r, uint32_t file, int fd, struct cr_err *err)
