@@ -126,7 +126,7 @@ static void *changed(void *arg)
 	t_must(prctl(PR_SET_TIMERSLACK, 123456, 0, 0, 0));
 	t_must(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
 	t_must(prctl(PR_MCE_KILL, PR_MCE_KILL_SET, MCE_KILL_EARLY, 0, 0));
-	t_must(prctl(PR_SET_NAME, "a changed one", 0, 0, 0));
+	t_must(prctl(PR_SET_NAME, "a\\n \n\\changed", 0, 0, 0));
 	syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0);	/* not every CPU can */
 	get_thread(&then);
 	pthread_barrier_wait(&is_set);

@@ -258,6 +258,21 @@ static int fill_thread(const struct cr_tracee *t, Cr__Thread *m, struct cr_err *
 	return 0;
 }
 
+/* As status has it: a newline and a backslash are escaped. */
+static void copy_name(const char *name, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (; *name && *name != '\n' && n < size - 1; name++) {
+		bool escaped = name[0] == '\\' && (name[1] == 'n' || name[1] == '\\');
+
+		if (escaped)
+			name++;
+		out[n++] = (char)(escaped && *name == 'n' ? '\n' : *name);
+	}
+	out[n] = '\0';
+}
+
 static int put_thread(struct cr_writer *w, struct cr_tracee *t, const char *status,
 		      const struct sleepers *sl, uint64_t frozen_ns, struct cr_err *err)
 {
@@ -274,7 +289,7 @@ static int put_thread(struct cr_writer *w, struct cr_tracee *t, const char *stat
 	int ret = -1;
 
 	if (name)
-		snprintf(comm, sizeof(comm), "%.*s", (int)strcspn(name, "\n"), name);
+		copy_name(name, comm, sizeof(comm));
 	m.comm = comm;
 	if (sleepers_remaining(sl, t, frozen_ns, &nr, &remaining)) {
 		cr_arch_set_syscall_nr(&regs, nr);
