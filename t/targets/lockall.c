@@ -2,10 +2,12 @@
 /*
  * Memory that does not exist yet is locked when it comes (mlockall(2) with
  * MCL_FUTURE), on fault only with "onfault" as argument; and a mapping that
- * the kernel may drop (MAP_DROPPABLE, 6.11).
+ * the kernel may drop (MAP_DROPPABLE, 6.11).  What is mapped from now on is
+ * executable, but not what was there before (READ_IMPLIES_EXEC).
  */
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 
 #include "target.h"
 
@@ -52,13 +54,15 @@ static void look(const char *when, bool onfault)
 int main(int argc, char **argv)
 {
 	bool onfault = argc > 1;
-	void *dropped;
+	void *dropped, *readable;
 
 	(void)argv;
 	t_init();
 	dropped = map(DROPPABLE);
 	if (dropped != MAP_FAILED)
 		t_true("droppable", strstr(flags_of(dropped), " dp"));
+	readable = t_must(mmap(NULL, SIZE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	t_must(personality(READ_IMPLIES_EXEC));
 	t_must(mlockall(MCL_FUTURE | (onfault ? MCL_ONFAULT : 0)));
 	look("before", onfault);
 	t_ready();
@@ -68,5 +72,7 @@ int main(int argc, char **argv)
 	look("after", onfault);
 	if (dropped != MAP_FAILED)
 		t_true("droppable", strstr(flags_of(dropped), " dp"));
+	t_true("it is not executable", !strstr(flags_of(readable), " ex"));
+	t_same("personality", READ_IMPLIES_EXEC, (uint64_t)personality(0xffffffff));
 	return t_done();
 }

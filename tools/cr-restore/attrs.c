@@ -199,6 +199,8 @@ int attrs_process(struct restore *r, const struct task_image *t, struct vec *v, 
 	if (!t->share_vm && special_memory(t, v, a, err) < 0)
 		return -1;
 	special_process(t, v);
+	/* When memory is mapped: what is readable might become executable. */
+	vec_sys(v, LABEL_PRCTL, SYS_personality, t->task->personality);
 	if (queue_signals(r, t, t->task->shared_signals, t->task->n_shared_signals, 0, v, a, err) <
 		    0 ||
 	    notify_build(r, t, v, a, err) < 0)

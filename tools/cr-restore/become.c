@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -88,8 +87,6 @@ static int set_process(const struct task_image *t, struct cr_err *err)
 {
 	char text[16];
 
-	if (personality(t->task->personality) < 0)
-		return cr_err_sys(err, "personality");
 	if (t->task->oom_score_adj) {
 		snprintf(text, sizeof(text), "%d", t->task->oom_score_adj);
 		if (write_own("/proc/self/oom_score_adj", text, err) < 0)
