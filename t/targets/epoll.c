@@ -5,6 +5,7 @@
  * ones that have fired and do not even report a hangup, edge-triggered ones, an
  * item of a file that only a child has, and an epoll that a child has too.
  */
+#include <sys/ioctl.h>
 #include <sys/timerfd.h>
 #include <sys/socket.h>
 #include <sys/epoll.h>
@@ -63,6 +64,28 @@ static void set_up_shots(void)
 	add(shots, ready, EPOLLIN | EPOLLET, 44);
 }
 
+/* How it polls devices: what a kernel since 6.9 knows. */
+struct params {
+	uint32_t usecs;
+	uint16_t budget;
+	uint8_t prefer, pad;
+};
+#define SET_PARAMS _IOW(0x8a, 1, struct params)
+#define GET_PARAMS _IOR(0x8a, 2, struct params)
+static bool has_params;
+
+static void check_params(void)
+{
+	struct params p = { 0 };
+
+	if (!has_params)
+		return;
+	t_must(ioctl(shots, GET_PARAMS, &p));
+	t_same("microseconds of busy polling", 50, p.usecs);
+	t_same("its budget", 8, p.budget);
+	t_same("and that it is preferred", 1, p.prefer);
+}
+
 static void set_up(void)
 {
 	struct epoll_event ev;
@@ -102,6 +125,7 @@ static void set_up(void)
 	childs_only = event();
 	add(ep, childs_only, EPOLLIN, 8);
 	set_up_shots();
+	has_params = ioctl(shots, SET_PARAMS, &(struct params){ 50, 8, 1, 0 }) == 0;
 }
 
 /* The sum of the data of what is ready, and how many. */
@@ -147,6 +171,7 @@ static void check(void)
 	uint64_t v;
 
 	expect("ready at first", ep, 1, 0x1111222233334444);
+	check_params();
 	check_shots();
 	t_must(read(ready, &v, sizeof(v)));
 	expect("nothing", ep, 0, 0);

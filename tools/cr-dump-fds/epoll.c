@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "epoll-params.h"
 #include "kinds.h"
 
 /* What the kernel leaves of the events of a one-shot item that has fired. */
@@ -207,8 +208,26 @@ static int fill_items(struct dump *d, const struct file *f, const struct item *i
 	return 0;
 }
 
+/* A kernel that has none knows no such call. */
+static int fill_params(const struct file *f, struct cr_epoll_params *params, Cr__Epoll *m,
+		       struct cr_err *err)
+{
+	static const struct cr_epoll_params none;
+	cr_auto_fd int fd = file_get(f, err);
+
+	if (fd < 0)
+		return -1;
+	memset(params, 0, sizeof(*params));
+	if (ioctl(fd, CR_EPIOCGPARAMS, params) == 0 && memcmp(params, &none, sizeof(none)) != 0) {
+		m->params.data = (uint8_t *)params;
+		m->params.len = sizeof(*params);
+	}
+	return 0;
+}
+
 static int late(struct dump *d, struct file *f, struct cr_err *err)
 {
+	struct cr_epoll_params params;
 	Cr__Epoll m = CR__EPOLL__INIT;
 	cr_auto_free struct item *items = NULL;
 	cr_auto_free Cr__EpollItem *out = NULL;
@@ -216,7 +235,7 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 	bool refused = false;
 	size_t n = 0;
 
-	if (parse_items(f, &items, &n, err) < 0)
+	if (fill_params(f, &params, &m, err) < 0 || parse_items(f, &items, &n, err) < 0)
 		return -1;
 	number_items(items, n);
 	out = calloc(n + 1, sizeof(*out));

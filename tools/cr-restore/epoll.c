@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "epoll-params.h"
 #include "file-kinds.h"
 #include "restore.h"
 
@@ -25,6 +26,8 @@ static int epoll_check(struct restore *r, const void *msg, struct cr_err *err)
 {
 	const Cr__Epoll *m = msg;
 
+	if (m->params.len && m->params.len != sizeof(struct cr_epoll_params))
+		return cr_err_set(err, CR_BAD_INPUT, "epoll %u: malformed parameters", m->id);
 	for (size_t i = 0; i < m->n_items; i++)
 		if (!image_file(&r->img, m->items[i]->file))
 			return cr_err_set(err, CR_BAD_INPUT,
@@ -42,11 +45,17 @@ static uint32_t epoll_uses(const void *msg, size_t n)
 
 static int epoll_open(struct restore *r, const void *msg, struct cr_err *err)
 {
+	const Cr__Epoll *m = msg;
 	int fd = epoll_create1(EPOLL_CLOEXEC);
 
 	(void)r;
-	(void)msg;
-	return fd < 0 ? cr_err_sys(err, "epoll_create1") : fd;
+	if (fd < 0)
+		return cr_err_sys(err, "epoll_create1");
+	if (!m->params.len || ioctl(fd, CR_EPIOCSPARAMS, m->params.data) == 0)
+		return fd;
+	cr_err_sys(err, "EPIOCSPARAMS");
+	close(fd);
+	return -1;
 }
 
 static bool has_fired(const Cr__EpollItem *it)
