@@ -116,7 +116,7 @@ static int signal_actions(const struct task_image *t, struct vec *v, struct aren
  * children which died during the restore have left it pending; setting the
  * default again forgets it.
  */
-int attrs_first(struct vec *v, struct arena *a, struct cr_err *err)
+int attrs_forget_sigchld(struct vec *v, struct arena *a, struct cr_err *err)
 {
 	struct kernel_sigaction *sa = arena_alloc(a, sizeof(*sa), err);
 
@@ -194,7 +194,8 @@ static int queue_signals(const struct restore *r, const struct task_image *t,
 int attrs_process(struct restore *r, const struct task_image *t, struct vec *v, struct arena *a,
 		  struct cr_err *err)
 {
-	if (!t->share_sighand && signal_actions(t, v, a, err) < 0)
+	if (!t->share_sighand &&
+	    (attrs_forget_sigchld(v, a, err) < 0 || signal_actions(t, v, a, err) < 0))
 		return -1;
 	if (!t->share_vm && special_memory(t, v, a, err) < 0)
 		return -1;

@@ -15,8 +15,8 @@ int attrs_own_limits(struct restore *r, struct cr_err *err) CR_MUST;
 int attrs_check(struct restore *r, const struct task_image *t, struct cr_err *err) CR_MUST;
 
 /* Of the process, by its first thread and while it still has all rights. */
-/* Before memory and anything else. */
-int attrs_first(struct vec *v, struct arena *a, struct cr_err *err) CR_MUST;
+/* Part of attrs_process(), but of who shares handlers: before they are set. */
+int attrs_forget_sigchld(struct vec *v, struct arena *a, struct cr_err *err) CR_MUST;
 int attrs_process(struct restore *r, const struct task_image *t, struct vec *v, struct arena *a,
 		  struct cr_err *err) CR_MUST;
 

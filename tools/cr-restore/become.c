@@ -177,7 +177,7 @@ static int build_vector(struct restore *r, const struct task_image *t, struct ag
 	struct arena *a = &p->arena;
 	uint64_t *vectors = arena_alloc(a, (t->n_threads + 1) * sizeof(*vectors), err);
 
-	if (!vectors || attrs_first(v, a, err) < 0)
+	if (!vectors || (t->share_sighand && attrs_forget_sigchld(v, a, err) < 0))
 		return -1;
 	if (!t->share_vm) {
 		if (mem_build(r, t, p, v, a, err) < 0)
