@@ -106,6 +106,9 @@ for (@points) {
 		end_all() if $lives;
 	}
 }
+# How those of the last restore have ended is of no interest.
+wait_for(20, sub { CRTest::reap(); !grep { -e "/proc/$_" } @pids });
+CRTest::forget(@pids);
 $t->restore_detached;
 $t->verify('verifies itself after all this');
 done_testing;
