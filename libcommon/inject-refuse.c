@@ -13,8 +13,6 @@
 #include "inject-agent.h"
 #include "proc.h"
 
-#define MAX_MAP_COUNT "../sys/vm/max_map_count"	/* below /proc/PID */
-
 int agent_refuse(const struct cr_agent *a, struct cr_err *err, const char *why)
 {
 	return cr_err_set(err, CR_REFUSED, "pid %d: %s", (int)a->proc->pid, why);
@@ -50,12 +48,12 @@ static uint64_t size_of_space(const struct cr_agent *a)
 /* The kernel lets a process have one more than the limit says. */
 static bool has_all_mappings(const struct cr_agent *a)
 {
-	cr_auto_free char *maps = read_file(a, "maps"), *max = read_file(a, MAX_MAP_COUNT);
-	unsigned long n = 0;
+	cr_auto_free char *maps = read_file(a, "maps");
+	uint64_t n = 0;
 
 	for (const char *p = maps; p && (p = strchr(p, '\n')); p++)
 		n++;
-	return max && n >= strtoul(max, NULL, 10);
+	return n >= cr_proc_max_mappings();
 }
 
 int agent_no_memory(const struct cr_agent *a, int errnum, struct cr_err *err)

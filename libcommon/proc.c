@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,4 +288,12 @@ int cr_proc_children(pid_t pid, pid_t **list, unsigned int *count, struct cr_err
 	if (*count)
 		qsort(*list, *count, sizeof(pid_t), by_pid);
 	return 0;
+}
+
+uint64_t cr_proc_max_mappings(void)
+{
+	cr_auto_file FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+	uint64_t max;
+
+	return f && fscanf(f, "%" SCNu64, &max) == 1 ? max : UINT64_MAX;
 }

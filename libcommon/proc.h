@@ -41,4 +41,7 @@ int cr_proc_pidfd(pid_t id, struct cr_err *err) CR_MUST;
 int cr_proc_tids(pid_t pid, pid_t **list, unsigned int *count, struct cr_err *err) CR_MUST;
 int cr_proc_children(pid_t pid, pid_t **list, unsigned int *count, struct cr_err *err) CR_MUST;
 
+/* vm.max_map_count: of one address space; UINT64_MAX where it is not known. */
+uint64_t cr_proc_max_mappings(void);
+
 #endif

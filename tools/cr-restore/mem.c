@@ -19,6 +19,7 @@
 #include "fill.h"
 #include "filters.h"
 #include "io_uring.h"
+#include "marks.h"
 #include "mem-ring.h"
 #include "proc.h"
 #include "ref.h"
@@ -31,9 +32,6 @@
 #define MARGIN (1ull << 30) /* kept free below the target's mappings: stacks grow */
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08	/* 6.11 */
-#endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102	/* 6.13 */
 #endif
 
 int mem_own_maps(struct restore *r, struct cr_err *err)
@@ -71,11 +69,29 @@ static bool is_kernel_code(const Cr__Vma *vma)
 	return vma->kind == CR__VMA_KIND__VDSO || vma->kind == CR__VMA_KIND__VVAR;
 }
 
+/* Beside its own: the agent's memory, and a mapping that is cut before its
+ * halves join their neighbours. */
+#define EXTRA_MAPPINGS 2
+
+static void check_count(struct restore *r, const struct task_image *t)
+{
+	size_t n = t->mm->n_vmas;
+
+	/* The kernel does not count that one. */
+	if (n && t->mm->vmas[n - 1]->kind == CR__VMA_KIND__VSYSCALL)
+		n--;
+	if (n + EXTRA_MAPPINGS > cr_proc_max_mappings())
+		refuse(r, t->task->pid, "",
+		       "its %zu mappings are too many here; raise vm.max_map_count to %zu", n,
+		       n + EXTRA_MAPPINGS);
+}
+
 /* The files of the address space, and the kernel's own mappings in it. */
 int mem_check(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
 	char object[40];
 
+	check_count(r, t);
 	if (!t->mm->exe)
 		return cr_err_set(err, CR_BAD_INPUT, "pid %u: no executable", t->task->pid);
 	if (ref_check(r, t->task->pid, t->mm->exe, CR_FILEREF_EXACT, err) < 0)
@@ -342,87 +358,19 @@ static int map_all(struct mapper *m, struct cr_err *err)
 	return 0;
 }
 
-static const struct {
-	uint32_t flag;
-	int advice;
-} advices[] = {
-	{ CR_VMA_DONTFORK, MADV_DONTFORK },	{ CR_VMA_DONTDUMP, MADV_DONTDUMP },
-	{ CR_VMA_WIPEONFORK, MADV_WIPEONFORK }, { CR_VMA_MERGEABLE, MADV_MERGEABLE },
-	{ CR_VMA_SEQ_READ, MADV_SEQUENTIAL },	{ CR_VMA_RAND_READ, MADV_RANDOM },
-};
-
-static void name_vma(struct mapper *m, const Cr__Vma *vma, struct cr_err *err)
-{
-	static const char prefix[] = "[anon:";
-	size_t len = strlen(vma->name);
-	char *name;
-
-	if (strncmp(vma->name, prefix, sizeof(prefix) - 1) || len < sizeof(prefix) ||
-	    !(name = arena_alloc(m->a, len, err)))
-		return;
-	memcpy(name, vma->name + sizeof(prefix) - 1, len - sizeof(prefix));
-	vec_try(m->v, LABEL_NAME, SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, (int64_t)vma->start,
-		(int64_t)(vma->end - vma->start), P(name));
-}
-
-static bool has_guards(const Cr__Mm *mm, const Cr__Vma *vma)
-{
-	size_t lo = 0, hi = mm->n_guards;
-
-	/* The first one that ends behind its start. */
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (mm->guards[mid]->address + mm->guards[mid]->pages * PAGE > vma->start)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return lo < mm->n_guards && mm->guards[lo]->address < vma->end;
-}
-
-/* A mapping is locked first and then populated: what has pages that nobody can
- * touch (no access, guards, behind the end of a file) is locked by a call that
- * fails with ENOMEM. */
-static void lock_vma(struct mapper *m, const Cr__Vma *vma)
-{
-	bool on_fault = vma->vma_flags & CR_VMA_LOCKONFAULT;
-	struct cr_op *op = vec_sys(m->v, LABEL_LOCK, SYS_mlock2, (int64_t)vma->start,
-				   (int64_t)(vma->end - vma->start), on_fault ? MLOCK_ONFAULT : 0);
-
-	if (vma->kind != CR__VMA_KIND__ANON || !vma->prot || has_guards(m->t->mm, vma))
-		op->expect = CR_EXPECT_ANY;
-}
-
-static void finish_all(struct mapper *m, struct cr_err *err)
+static void protect_all(struct mapper *m)
 {
 	size_t at = 0;
 
 	for (size_t i = 0; i < m->t->mm->n_vmas; i++) {
 		const Cr__Vma *vma = m->t->mm->vmas[i];
-		int64_t start = (int64_t)vma->start, len = (int64_t)(vma->end - vma->start);
 
 		if (is_kernel_code(vma) || vma->kind == CR__VMA_KIND__VSYSCALL)
 			continue;
-		for (size_t k = 0; k < sizeof(advices) / sizeof(advices[0]); k++)
-			if (vma->vma_flags & advices[k].flag)
-				vec_sys(m->v, LABEL_ADVISE, SYS_madvise, start, len,
-					advices[k].advice);
 		if (has_pages(&m->x, &at, vma) && !(vma->prot & PROT_WRITE))
-			vec_sys(m->v, LABEL_PROTECT, SYS_mprotect, start, len, vma->prot);
-		if (vma->vma_flags & CR_VMA_LOCKED)
-			lock_vma(m, vma);
-		if (vma->kind == CR__VMA_KIND__ANON && vma->name && vma->name[0])
-			name_vma(m, vma, err);
+			vec_sys(m->v, LABEL_PROTECT, SYS_mprotect, (int64_t)vma->start,
+				(int64_t)(vma->end - vma->start), vma->prot);
 	}
-}
-
-/* Guard pages without a mapping of their own (6.13). */
-static void guard_all(struct mapper *m)
-{
-	for (size_t i = 0; i < m->t->mm->n_guards; i++)
-		vec_sys(m->v, LABEL_ADVISE, SYS_madvise, (int64_t)m->t->mm->guards[i]->address,
-			(int64_t)(m->t->mm->guards[i]->pages * PAGE), MADV_GUARD_INSTALL);
 }
 
 static int set_layout(struct mapper *m, struct cr_err *err)
@@ -482,9 +430,8 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 	if (map_all(&m, err) < 0 || fill_pages(r, t, &m.x, m.v, m.a, err) < 0 ||
 	    uring_register_buffers(r, t, v, a, err) < 0)
 		goto out;
-	/* Guards cannot come into what is locked. */
-	guard_all(&m);
-	finish_all(&m, err);
+	protect_all(&m);
+	marks_build(t, v, a, err);
 	if (set_layout(&m, err) < 0)
 		goto out;
 	for (size_t i = 0; i < n; i++)
