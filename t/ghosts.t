@@ -148,8 +148,15 @@ subtest 'a stage is killed when a link is made' => sub {
 	my $t = start_linked() or return;
 	for my $fault ('cr-dump-mem:link-noted', 'cr-dump-mem:link-made', 'cr-dump-fds:link-noted',
 		'cr-dump-fds:link-made', 'cr-dump-fds:stage-after-end') {
-		my $r = run([tool('cr-checkpoint'), '-t', $t->{pid}, '-D', $t->{img}, '--link-remap'],
+		my $r = run([tool('cr-checkpoint'), '-R', '-t', $t->{pid}, '-D', $t->{img}, '--link-remap'],
 			env => { CR_FAULT => "$fault:1" });
+
+		# One that has said all may be too late to be missed.
+		if ($fault =~ /after-end/ && -e "$t->{img}/manifest.img") {
+			is(scalar(() = glob("$t->{dir}/d/.cr-link-*")), 3, "$fault: an image with its links");
+			unlink glob("$t->{dir}/d/.cr-link-*");
+			next;
+		}
 		isnt(describe($r->{status}), 'exit 0', "$fault: the dump fails");
 		wait_for(20, sub { tree_of("$t->{dir}/d") eq "$t->{dir}/d" });
 		is(tree_of("$t->{dir}/d"), "$t->{dir}/d", "$fault: no link is left");
