@@ -202,11 +202,6 @@ l = ctypes.create_string_buffer(b'GPL')
 g = call(321, 5, struct.pack('<IIQQ', 1, 4, ctypes.addressof(p), ctypes.addressof(l)).ljust(144, b'\0'), 144)
 E
 	qr/BPF program \(.*\): not supported; \S.*BPF map \(.*\): a BPF program or somebody .*; \S/s);
-refusals_of('a tun device', <<'E',
-f = os.open('/dev/net/tun', os.O_RDWR)
-fcntl.ioctl(f, 0x400454ca, struct.pack('<16sH22x', b'', 0x1001))	# TUNSETIFF
-E
-	qr{fd \d+: character device 10:200 \(/dev/net/tun\): not supported; \S});
 refusals_of('the log of the kernel', "f = os.open('/dev/kmsg', os.O_RDONLY)",
 	qr{fd \d+: character device 1:11 \(/dev/kmsg\): not supported; \S});
 refusals_of('huge pages', "f = call(319, b'huge', 4)",

@@ -24,6 +24,7 @@ extern const struct file_ops reg_ops;
 extern const struct file_ops signalfd_ops;
 extern const struct file_ops timerfd_ops;
 extern const struct file_ops tty_ops;
+extern const struct file_ops tun_ops;
 extern const struct file_ops unix_ops;
 
 #endif

@@ -26,6 +26,7 @@ static const struct file_ops *const table[] = {
 	&epoll_ops,  &pidfd_ops,     &memfd_ops,    &external_ops, &tty_ops,
 	&fifo_ops,   &unix_ops,	     &inotify_ops,  &inet_ops,	   &netlink_ops,
 	&mqueue_ops, &namespace_ops, &io_uring_ops, &fanotify_ops, &bpf_map_ops,
+	&tun_ops,
 };
 
 const struct file_ops *file_ops_of(unsigned int kind)
