@@ -80,13 +80,14 @@ for my $run (1 .. $runs) {
 		$whom, $after, then => $end);
 }
 
-# Surely while all is frozen, and before it has been asked or read: a stage is held up.
-my $frozen = 0.6 + 3 * $usual;
-for my $whom (qw(root child thread all)) {
+# Surely while all is frozen, and before it has been asked or read: a stage is held
+# up, for less than the two seconds that the freeze waits for it.
+SKIP: for my $whom (qw(root child thread all)) {
+	skip("the pipeline takes $usual s: too slow to say when all is frozen", 1) if $usual > 0.4;
 	for my $stage (1, 2) {
 		my $name = "$whom killed, $STAGES[$stage] held up";
-		my $r = kill_some($name, $whom, $frozen,
-			signals => [[$stage, 0, 19], [$stage, 2 * $frozen, 18]]);
+		my $r = kill_some($name, $whom, 0.6,
+			signals => [[$stage, 0, 19], [$stage, 1.2, 18]]);
 		ok($r && !$r->{complete}, "$name: no image") or diag($r->{err});
 	}
 }

@@ -185,6 +185,9 @@ static int run(char **argv, unsigned int seconds)
 		fatal("fork");
 	if (child == 0) {
 		sigprocmask(SIG_SETMASK, &old, NULL);
+		/* A shell starts its background jobs with these ignored. */
+		signal(SIGINT, SIG_DFL);
+		signal(SIGQUIT, SIG_DFL);
 		/* Nothing of what our caller happens to have open (5.9). */
 		syscall(SYS_close_range, 3, ~0u, 0);
 		execvp(argv[0], argv);
