@@ -52,7 +52,8 @@ static void check(void)
 	t_same("our memory through a file", word, seen);
 	t_same("the position there", (uint64_t)(uintptr_t)&word, (uint64_t)lseek(mem, 0, SEEK_CUR));
 	t_same("one that is negative", (uint64_t)-0x10000, (uint64_t)lseek(high, 0, SEEK_CUR));
-	t_true("a file of the network", read(net, buf, 10) == 10 && memcmp(buf, net_head + 5, 10) == 0);
+	t_true("a file of the network",
+	       read(net, buf, 10) == 10 && memcmp(buf, net_head + 5, 10) == 0);
 	t_true("another one of it", read(net2, buf, 10) == 10 && memcmp(buf, net_head, 10) == 0);
 	t_true("a file of /sys", pread(sys, buf, 1, 0) == 1);
 }
