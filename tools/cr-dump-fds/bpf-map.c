@@ -383,6 +383,7 @@ static int finish(struct dump *d, struct cr_err *err)
 		next = b->next;
 		free(b);
 	}
+	*kind_state(d, &kind_bpf_map) = NULL;
 	return 0;
 }
 
