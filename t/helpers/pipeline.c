@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pipeline [-k N:USEC[:SIGNAL]]... [-p PID:USEC]... [-t SECONDS] -s STATUS -e ERRORS COMMAND... ["|" COMMAND...]...
+ * pipeline [-k N:USEC[:SIGNAL]]... [-p PID:USEC]... [-f PID] [-t SECONDS] -s STATUS -e ERRORS COMMAND... ["|" COMMAND...]...
  *
  * Run commands as a shell would, the words "|" between them, the first with
  * nothing to read and the output of the last thrown away, and all error messages
  * in the file ERRORS.  -k kills the command of that number (the first is 0)
- * with SIGKILL, or another signal, so long after the start, -p another process.
+ * with SIGKILL, or another signal, so long after the start, -p another process;
+ * with -f, so long after the process PID is seen to be traced.
  * The file STATUS gets one line: how many
  * microseconds it took, and the wait status of each command, -1 for one that was
  * still there after SECONDS (60) and was killed for that.
@@ -152,6 +153,32 @@ static void start_all(int err, const sigset_t *mask)
 	}
 }
 
+static bool traced(const char *status)
+{
+	char text[4096], *at;
+	FILE *f = fopen(status, "re");
+	size_t n;
+
+	if (!f)
+		return false;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	at = strstr(text, "\nTracerPid:\t");
+	return at && at[12] != '0';
+}
+
+/* Until @pid is traced, or @until; returns the time then. */
+static uint64_t wait_for_tracer(uint64_t pid, uint64_t until)
+{
+	char status[64];
+
+	snprintf(status, sizeof(status), "/proc/%llu/status", (unsigned long long)pid);
+	while (!traced(status) && now_us() < until)
+		usleep(1000);
+	return now_us();
+}
+
 /* Nothing has been waited for, so the pids are still theirs. */
 static void kill_some(uint64_t began)
 {
@@ -221,14 +248,16 @@ static void report(const char *file, uint64_t took)
 int main(int argc, char **argv)
 {
 	const char *status = NULL, *errors = NULL;
-	uint64_t seconds = 60, began;
+	uint64_t seconds = 60, frozen = 0, began;
 	sigset_t chld, old;
 	bool bad = false;
 	int c, err;
 
-	while ((c = getopt(argc, argv, "+k:p:t:s:e:")) != -1) {
+	while ((c = getopt(argc, argv, "+k:p:f:t:s:e:")) != -1) {
 		if (c == 'k' || c == 'p')
 			bad |= add_kill(optarg, c == 'p') < 0;
+		else if (c == 'f')
+			bad |= cr_parse_u64(optarg, 10, 1, INT32_MAX, &frozen) < 0;
 		else if (c == 't')
 			bad |= cr_parse_u64(optarg, 10, 1, 3600, &seconds) < 0;
 		else if (c == 's')
@@ -240,8 +269,8 @@ int main(int argc, char **argv)
 	}
 	if (bad || !status || !errors || split(argv + optind) < 0) {
 		fprintf(stderr,
-			"usage: pipeline [-k N:USEC[:SIGNAL]]... [-p PID:USEC]... [-t SECONDS] -s STATUS -e ERRORS "
-			"COMMAND... [\"|\" COMMAND...]...\n");
+			"usage: pipeline [-k N:USEC[:SIGNAL]]... [-p PID:USEC]... [-f PID] [-t SECONDS] "
+			"-s STATUS -e ERRORS COMMAND... [\"|\" COMMAND...]...\n");
 		return 100;
 	}
 	err = open(errors, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
@@ -253,7 +282,7 @@ int main(int argc, char **argv)
 	qsort(kills, n_kills, sizeof(kills[0]), by_time);
 	began = now_us();
 	start_all(err, &old);
-	kill_some(began);
+	kill_some(frozen ? wait_for_tracer(frozen, began + seconds * 1000000) : began);
 	wait_for_all(began + seconds * 1000000);
 	report(status, now_us() - began);
 	return 0;

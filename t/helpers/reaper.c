@@ -5,8 +5,8 @@
  * Run CMD under a parent that waits for every orphan, and leave nothing: what
  * still lives when CMD has ended is named on stderr, killed, and makes the
  * exit status 1.  With -n CMD runs in a pid namespace of its own (and an IPC
- * namespace, and a mount namespace for its /proc), whose init the reaper is: pids of tests that run
- * side by side cannot meet.  After SECONDS everything is killed: 124.
+ * namespace, and a mount namespace for its /proc and its /dev/pts), whose init the
+ * reaper is: pids and terminals of tests that run side by side cannot meet.  After SECONDS everything is killed: 124.
  * Otherwise the exit status is CMD's, 128+N when signal N killed it.
  */
 #include <dirent.h>
@@ -218,6 +218,9 @@ static int run_in_namespace(char **argv, unsigned int seconds)
 		if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 		    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
 			fatal("mount /proc");
+		if (mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+			  "newinstance,mode=620,ptmxmode=666") < 0)
+			fatal("mount /dev/pts");
 		_exit(run(argv, seconds));
 	}
 	while (waitpid(init, &status, 0) != init)

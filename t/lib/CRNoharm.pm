@@ -210,8 +210,9 @@ sub commands {
 
 # Run the pipeline.  Options: env, then, wrap => { STAGE => [WORDS...] } (before
 # its command line), kill => [STAGE, SECONDS, STAGE2], signals => [[STAGE, SECONDS,
-# SIGNAL]...], pids => [[PID, SECONDS]...] that are killed, timeout => SECONDS for the
-# whole, tail => [WORDS...] instead of the commit.  Returns { status => [...], err, img, seconds }.
+# SIGNAL]...], pids => [[PID, SECONDS]...] that are killed, held => STAGE that stops
+# itself before it begins: with it the times count from when the target is seized, else
+# from the start; timeout => SECONDS for the whole, tail => [WORDS...] instead of the commit.  Returns { status => [...], err, img, seconds }.
 sub pipeline {
 	my ($t, %o) = @_;
 	my $img = $o{img} // tmpdir() . '/img';
@@ -229,6 +230,10 @@ sub pipeline {
 	}
 	push @kill, '-k', sprintf('%d:%d:%d', $_->[0], $_->[1] * 1e6, $_->[2]) for @{ $o{signals} || [] };
 	push @kill, '-p', sprintf('%d:%d', $_->[0], $_->[1] * 1e6) for @{ $o{pids} || [] };
+	if (defined $o{held}) {
+		push @kill, '-f', $t->{pid};
+		unshift @{ $commands[$o{held}] }, 'sh', '-c', 'kill -STOP $$; exec "$@"', 'sh';
+	}
 	push @kill, '-t', $o{timeout} if $o{timeout};
 	unlink $err, $said;
 	my ($head, @more) = @commands;

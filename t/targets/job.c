@@ -35,17 +35,17 @@ int main(void)
 		for (;;)
 			pause();
 	}
-	t_must(sigaction(SIGINT, &sa, NULL));
-	t_must(sigaction(SIGCONT, &sa, NULL));
-	printf("job %d is up\n", (int)getpid());
-	fflush(stdout);
+	/* They come while it waits, and at no other time. */
 	sigemptyset(&none);
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGINT);
 	sigaddset(&blocked, SIGCONT);
+	t_must(sigprocmask(SIG_SETMASK, &blocked, NULL));
+	t_must(sigaction(SIGINT, &sa, NULL));
+	t_must(sigaction(SIGCONT, &sa, NULL));
+	printf("job %d is up\n", (int)getpid());
+	fflush(stdout);
 	for (;;) {
-		/* They come while it waits, and at no other time. */
-		t_must(sigprocmask(SIG_SETMASK, &blocked, NULL));
 		n = ppoll(&in, 1, NULL, &none);
 		if (n > 0)
 			n = read(STDIN_FILENO, line, sizeof(line) - 1);
