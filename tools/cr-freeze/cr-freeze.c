@@ -25,7 +25,7 @@
 
 /* Programs of the pipeline start in about a millisecond each; a tail that is
  * none of ours says nothing, and is waited for no longer than this. */
-#define READY_MS 50
+#define READY_MS 500
 #define FREEZING_S 10
 #define NOT_GIVEN UINT64_MAX
 

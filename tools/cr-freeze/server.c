@@ -26,15 +26,19 @@
 
 enum { AT_OUT, AT_SIGNAL, AT_LISTEN, AT_CLIENTS };
 
+struct client {
+	int fd;
+	uint64_t held_until;	/* it prepares itself till then at most; CLOCK_MONOTONIC, ns */
+};
+
 struct server {
 	char name[48];
 	int listener;
 	int signals;
-	int clients[MAX_CLIENTS];
+	struct client clients[MAX_CLIENTS];
 	unsigned int n_clients;
 	bool ready;
 	bool stages;		/* somebody has said that it is one */
-	int holder;		/* client that asked for more time, -1 */
 	int wait_ms;		/* for the pipeline to be up */
 	uint64_t deadline;	/* CLOCK_MONOTONIC, ns */
 	bool ended;	/* the tree has its end */
@@ -76,7 +80,6 @@ int server_open(struct server **out, struct cr_err *err)
 	if (!s)
 		return cr_err_sys(err, "out of memory");
 	s->listener = -1;
-	s->holder = -1;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -98,7 +101,7 @@ void server_free(struct server *s)
 	if (!s)
 		return;
 	for (unsigned int i = 0; i < s->n_clients; i++)
-		close(s->clients[i]);
+		close(s->clients[i].fd);
 	if (s->listener >= 0)
 		close(s->listener);
 	if (s->signals >= 0)
@@ -118,22 +121,42 @@ static void accept_client(struct server *s)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
 	    (peer.uid != geteuid() && peer.uid != 0))
 		return;
-	s->clients[s->n_clients++] = cr_steal_fd(&fd);
+	s->clients[s->n_clients++] = (struct client){ .fd = cr_steal_fd(&fd) };
+}
+
+static uint64_t after_ms(int ms)
+{
+	return cr_now_ns() + (uint64_t)ms * 1000000u;
 }
 
 static void wait_for_ready(struct server *s, int ms)
 {
-	s->deadline = cr_now_ns() + (uint64_t)ms * 1000000u;
+	s->deadline = after_ms(ms);
+}
+
+/* The freeze begins when the last of them has prepared itself. */
+static uint64_t ready_deadline(const struct server *s)
+{
+	uint64_t last = s->deadline;
+
+	for (unsigned int i = 0; i < s->n_clients; i++)
+		if (s->clients[i].held_until > last)
+			last = s->clients[i].held_until;
+	return last;
+}
+
+static void hold(struct server *s, struct client *c, uint32_t ms)
+{
+	c->held_until = ms ? after_ms(ms < MAX_HOLD_MS ? (int)ms : MAX_HOLD_MS) : 0;
+	if (!ms)
+		wait_for_ready(s, s->wait_ms);
 }
 
 static void drop_client(struct server *s, unsigned int i)
 {
-	/* It prepares itself no more. */
-	if (s->clients[i] == s->holder) {
-		s->holder = -1;
+	if (s->clients[i].held_until)
 		wait_for_ready(s, s->wait_ms);
-	}
-	close(s->clients[i]);
+	close(s->clients[i].fd);
 	s->clients[i] = s->clients[--s->n_clients];
 }
 
@@ -236,7 +259,7 @@ static int do_end(struct server *s, struct cr_session_msg *m, struct cr_err *err
 	return 0;
 }
 
-static int dispatch(struct server *s, int fd, struct cr_session_msg *m, size_t len,
+static int dispatch(struct server *s, struct client *c, struct cr_session_msg *m, size_t len,
 		    struct cr_err *err)
 {
 	if (m->version != sizeof(struct cr_op) || m->count > CR_SESSION_OPS_MAX ||
@@ -256,8 +279,7 @@ static int dispatch(struct server *s, int fd, struct cr_session_msg *m, size_t l
 		return 0;
 	case CR_SESSION_HOLD:
 		s->stages = true;
-		s->holder = fd;
-		wait_for_ready(s, m->done && m->done < MAX_HOLD_MS ? (int)m->done : s->wait_ms);
+		hold(s, c, m->done);
 		return 0;
 	case CR_SESSION_INJECT:
 		return do_inject(s, m, err);
@@ -279,18 +301,18 @@ static int dispatch(struct server *s, int fd, struct cr_session_msg *m, size_t l
 }
 
 /* Returns false when the client is gone. */
-static bool serve_client(struct server *s, int fd)
+static bool serve_client(struct server *s, struct client *c)
 {
 	struct cr_session_msg *m = (struct cr_session_msg *)s->buf;
 	struct cr_err err = { 0 };
-	ssize_t n = recv(fd, s->buf, sizeof(s->buf), MSG_DONTWAIT);
+	ssize_t n = recv(c->fd, s->buf, sizeof(s->buf), MSG_DONTWAIT);
 	size_t len;
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	if ((size_t)n < sizeof(*m))
 		return false;
-	if (dispatch(s, fd, m, (size_t)n, &err) < 0) {
+	if (dispatch(s, c, m, (size_t)n, &err) < 0) {
 		m->class = err.class;
 		m->errnum = err.errnum;
 		len = strlen(err.msg);
@@ -303,7 +325,7 @@ static bool serve_client(struct server *s, int fd)
 		m->class = 0;
 		len = (size_t)n;
 	}
-	return send(fd, s->buf, len, MSG_NOSIGNAL) == (ssize_t)len;
+	return send(c->fd, s->buf, len, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
 /* One round of poll. 0 go on, 1 @out_fd has no reader, -1 error or signal. */
@@ -317,7 +339,7 @@ static int serve_once(struct server *s, int out_fd, int ms, struct cr_err *err)
 	unsigned int n = s->n_clients;
 
 	for (unsigned int i = 0; i < n; i++)
-		pfd[AT_CLIENTS + i] = (struct pollfd){ .fd = s->clients[i], .events = POLLIN };
+		pfd[AT_CLIENTS + i] = (struct pollfd){ .fd = s->clients[i].fd, .events = POLLIN };
 	if (poll(pfd, AT_CLIENTS + n, ms) < 0)
 		return errno == EINTR ? 0 : cr_err_sys(err, "poll");
 	if (pfd[AT_SIGNAL].revents)
@@ -326,7 +348,7 @@ static int serve_once(struct server *s, int out_fd, int ms, struct cr_err *err)
 		accept_client(s);
 	/* Backwards: a dropped client is replaced by the last one. */
 	for (unsigned int i = n; i-- > 0;)
-		if (pfd[AT_CLIENTS + i].revents && !serve_client(s, s->clients[i]))
+		if (pfd[AT_CLIENTS + i].revents && !serve_client(s, &s->clients[i]))
 			drop_client(s, i);
 	return pfd[AT_OUT].revents & (POLLERR | POLLNVAL) ? 1 : 0;
 }
@@ -336,12 +358,12 @@ int server_wait_ready(struct server *s, int out_fd, int ms, struct cr_err *err)
 	s->wait_ms = ms;
 	wait_for_ready(s, ms);
 	while (!s->ready) {
-		uint64_t now = cr_now_ns();
+		uint64_t now = cr_now_ns(), until = ready_deadline(s);
 		int ret;
 
-		if (now >= s->deadline)
+		if (now >= until)
 			break;
-		ret = serve_once(s, out_fd, (int)((s->deadline - now + 999999) / 1000000), err);
+		ret = serve_once(s, out_fd, (int)((until - now + 999999) / 1000000), err);
 		if (ret < 0)
 			return -1;
 		if (ret > 0) {
@@ -386,7 +408,10 @@ int server_run(struct server *s, struct cr_tree *tree, int out_fd, unsigned int 
 
 		/* "cr-freeze | cat" ends when we do, not the other way round. */
 		if (!ours && cr_now_ns() >= s->deadline)
-			return 0;
+			return cr_err_set(err, CR_REFUSED,
+					  "no program of the pipeline has taken up the freeze in "
+					  "%d s; the tree is let go unharmed",
+					  FOREIGN_MS / 1000);
 		ret = serve_once(s, out_fd, patience(s, ours ? -1 : FOREIGN_MS, until), err);
 		if (ret == 0 && !s->ended && cr_now_ns() >= until)
 			ret = cr_err_set(err, CR_REFUSED,
