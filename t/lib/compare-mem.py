@@ -223,9 +223,10 @@ def main():
     manifest = os.path.join(img, 'manifest.img')
     tail = None
     stream = b''
+    # The directory is there when the Header has come.
+    chunk = os.read(0, 1 << 16)
     with open(manifest, 'wb') as f:
         while True:
-            chunk = os.read(0, 1 << 16)
             f.write(chunk)
             f.flush()
             stream += chunk
@@ -234,6 +235,7 @@ def main():
             if not chunk or subprocess.run([imgtool, 'show', '-k', 'end', manifest],
                                            capture_output=True, check=False).returncode == 0:
                 break
+            chunk = os.read(0, 1 << 16)
     shown = subprocess.run([imgtool, 'show', '--json', manifest], check=True,
                            capture_output=True)
     shown = json.loads(shown.stdout)
