@@ -84,7 +84,12 @@ int cr_err_wrap(struct cr_err *err, const char *fmt, ...)
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
 	n = strlen(err->msg);
-	snprintf(err->msg + n, sizeof(err->msg) - n, ": %.*s", (int)(sizeof(inner) - n - 3), inner);
+	/* Who is deeper may have said so already. */
+	if (strncmp(inner, err->msg, n) == 0 && inner[n] == ':')
+		memcpy(err->msg, inner, sizeof(inner));
+	else
+		snprintf(err->msg + n, sizeof(err->msg) - n, ": %.*s", (int)(sizeof(inner) - n - 3),
+			 inner);
 	return -1;
 }
 

@@ -34,7 +34,7 @@ struct cr_err {
 int cr_err_set(struct cr_err *err, enum cr_class class, const char *fmt, ...) CR_PRINTF(3, 4);
 int cr_err_sys(struct cr_err *err, const char *fmt, ...) CR_PRINTF(2, 3);
 
-/* Put "context: " before the message; returns -1. */
+/* Put "context: " before the message, unless it begins so; returns -1. */
 int cr_err_wrap(struct cr_err *err, const char *fmt, ...) CR_PRINTF(2, 3);
 
 /* Print "PROG: msg" on stderr, unless .told, and return the exit status. */
