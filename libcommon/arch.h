@@ -63,7 +63,8 @@ bool cr_arch_may_vfork(long nr);
  * guest's, when the word at .armed is not 0, sets the word at @spec->done to 1
  * and wakes its waiters.  Then both restore the thread.  Whoever enters at
  * .leave chooses between .tail, the interrupted call is taken up again, and
- * .tail_eintr, it returns EINTR.
+ * .tail_eintr, it returns EINTR.  At .syscall_kept, of a host, stands another
+ * system call, after which the address to detach is that of cr_arch_keep_regs().
  */
 #define CR_EXIT_CODE_MAX 320
 
@@ -72,10 +73,12 @@ struct cr_exit_spec {
 	const struct user_regs_struct *regs;	/* the thread's true ones */
 	uint64_t sigmask;
 	uint64_t done;		/* of a guest, address in the task; 0: the host */
+	uint32_t apart;		/* of a host: detach what is so far behind as well; 0: not */
 };
 
 struct cr_exit_code {
 	uint64_t syscall;
+	uint64_t syscall_kept;
 	uint64_t leave;
 	uint64_t tail;
 	uint64_t tail_eintr;
@@ -84,6 +87,9 @@ struct cr_exit_code {
 
 size_t cr_arch_exit_code(uint8_t *buf, size_t size, const struct cr_exit_spec *spec,
 			 struct cr_exit_code *out);
+
+/* Together with those of a call at .syscall_kept: what to detach after it. */
+void cr_arch_keep_regs(struct user_regs_struct *regs, uint64_t base);
 
 /* Registers that enter the exit code at .leave. */
 void cr_arch_leave_regs(struct user_regs_struct *regs, const struct cr_exit_code *code);

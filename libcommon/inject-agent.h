@@ -40,6 +40,7 @@ struct cr_agent {
 	int segment;		/* its id */
 	uid_t euid;		/* of the task, whose it is */
 	uint64_t base;		/* the task's attachment, 0 while it has none */
+	bool apart;		/* all but the code is in a segment of its own */
 	struct cr_vdso_room room;
 	int mem;		/* /proc/PID/mem */
 	unsigned int timeout_ms;
@@ -61,6 +62,19 @@ int agent_refuse(const struct cr_agent *a, struct cr_err *err, const char *why);
 
 /* The same after its shmat(2) has failed with @errnum. */
 int agent_no_memory(const struct cr_agent *a, int errnum, struct cr_err *err);
+
+/*
+ * inject-attach.c: a segment of ours for the task's user; its attachment in
+ * the host, and the end of that; ours ends (@clean: the task's has ended).
+ */
+int agent_make_segment(struct cr_agent *a, struct cr_err *err) CR_MUST;
+int agent_attach(struct cr_agent *a, struct cr_err *err) CR_MUST;
+int agent_detach(struct cr_agent *a, struct cr_err *err) CR_MUST;
+void agent_drop_segment(struct cr_agent *a, bool clean);
+
+/* A system call in the host, after which what is attached is known still. */
+int agent_call_kept(struct cr_agent *a, long nr, const uint64_t args[6], long *result,
+		    struct cr_err *err) CR_MUST;
 
 /* Write the exit code of @t at @at; @done as in struct cr_exit_spec. */
 int agent_write_exit(struct cr_agent *a, const struct cr_tracee *t, uint64_t at, uint64_t done,

@@ -63,8 +63,8 @@ int agent_no_memory(const struct cr_agent *a, int errnum, struct cr_err *err)
 	switch (errnum) {
 	case EACCES:
 		return agent_refuse(a, err,
-				    "it forbids memory that is writable and executable "
-				    "(PR_SET_MDWE, SELinux): no agent can run there");
+				    "it may not execute memory that it shares (SELinux): no agent "
+				    "can run there");
 	case EAGAIN:
 		return agent_refuse(a, err,
 				    "it locks all its memory (MCL_FUTURE) and has no more to lock "

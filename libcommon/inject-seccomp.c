@@ -56,6 +56,8 @@ static const struct call calls[] = {
 	CALL(getpid),
 	CALL(getppid),
 	CALL(shmat, 1, 0, SHM_EXEC),
+	CALL(shmat, 1, 0, SHM_RDONLY | SHM_EXEC),
+	CALL(shmat, 1, SOMEWHERE, SHM_REMAP),
 	CALL(sigaltstack, 0, SOMEWHERE),
 	CALL(get_mempolicy, SOMEWHERE, SOMEWHERE, 1025),
 	CALL(getitimer, 0, SOMEWHERE),

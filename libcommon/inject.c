@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ipc.h>
-#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,6 +22,11 @@
 uint64_t cr_agent_address(const struct cr_agent *a)
 {
 	return a->base;
+}
+
+bool cr_agent_can_call(const struct cr_agent *a)
+{
+	return !a->apart;
 }
 
 uint64_t cr_agent_length(void)
@@ -46,7 +49,8 @@ int agent_write_exit(struct cr_agent *a, const struct cr_tracee *t, uint64_t at,
 		     struct cr_exit_code *code, struct cr_exit_path *path, struct cr_err *err)
 {
 	const struct cr_exit_spec spec = {
-		.at = at, .regs = &t->regs, .sigmask = t->sigmask, .done = done
+		.at = at, .regs = &t->regs, .sigmask = t->sigmask, .done = done,
+		.apart = a->apart ? AGENT_CTL : 0,
 	};
 	uint8_t buf[CR_EXIT_CODE_MAX];
 	size_t len = cr_arch_exit_code(buf, sizeof(buf), &spec, code);
@@ -150,100 +154,6 @@ int agent_check_thread(const struct cr_agent *a, struct cr_tracee *t, struct cr_
 	return inject_seccomp(t, err);
 }
 
-/*
- * The segment of an agent that has left serves the next one of the same user:
- * it costs a dozen page faults to make another.
- */
-static _Thread_local struct {
-	uint8_t *local;		/* NULL: none */
-	int id;
-	uid_t euid;
-} spare;
-
-static bool take_spare(struct cr_agent *a, uid_t euid)
-{
-	uint8_t *local = spare.local;
-
-	spare.local = NULL;
-	if (local && spare.euid != euid) {
-		shmdt(local);
-		return false;
-	}
-	if (!local)
-		return false;
-	a->local = local;
-	a->segment = spare.id;
-	memset(agent_ctl(a), 0, sizeof(*agent_ctl(a)));
-	return true;
-}
-
-/* @clean: nobody else has it attached any more. */
-static void drop_segment(struct cr_agent *a, bool clean)
-{
-	cr_alive_drop(agent_ctl(a));
-	if (!clean || spare.local) {
-		shmdt(a->local);
-		return;
-	}
-	spare.local = a->local;
-	spare.id = a->segment;
-	spare.euid = a->euid;
-}
-
-/*
- * The segment: attached here, owned by the task's user, and already marked for
- * removal, so that it goes with its last attachment.
- */
-static int make_spare(uid_t euid, struct cr_err *err)
-{
-	int id = shmget(IPC_PRIVATE, AGENT_LENGTH, IPC_CREAT | 0700);
-	struct shmid_ds ds;
-	uint8_t *local;
-
-	if (id < 0)
-		return cr_err_sys(err, "shmget");
-	local = shmat(id, NULL, 0);
-	if (local == (void *)-1) {
-		int saved = errno;
-
-		shmctl(id, IPC_RMID, NULL);
-		errno = saved;
-		return cr_err_sys(err, "shmat");
-	}
-	spare.local = local;
-	spare.id = id;
-	spare.euid = euid;
-	if (shmctl(id, IPC_STAT, &ds) == 0 && ds.shm_perm.uid != euid) {
-		ds.shm_perm.uid = euid;
-		shmctl(id, IPC_SET, &ds);
-	}
-	if (shmctl(id, IPC_RMID, NULL) < 0)
-		return cr_err_sys(err, "shmctl");
-	memcpy(local + AGENT_CODE, cr_agent_blob, cr_agent_blob_size);
-	return 0;
-}
-
-static int make_segment(struct cr_agent *a, struct cr_err *err)
-{
-	if (take_spare(a, a->euid))
-		return 0;
-	return make_spare(a->euid, err) < 0 || !take_spare(a, a->euid) ? -1 : 0;
-}
-
-void cr_agent_prepare(pid_t pid)
-{
-	cr_auto_free char *status = NULL;
-	struct cr_err ignored;
-	const char *ids;
-	uid_t euid;
-
-	if (spare.local || cr_proc_read(pid, "status", &status, NULL, &ignored) < 0)
-		return;
-	ids = cr_proc_field(status, "Uid");
-	if (ids && sscanf(ids, "%*u %u", &euid) == 1 && make_spare(euid, &ignored) == 0)
-		memset(spare.local + AGENT_CTL, 0, AGENT_LENGTH - AGENT_CTL);
-}
-
 /* Registers first: with them the way out stands, whatever comes. */
 static int take_over(struct cr_agent *a, struct cr_err *err)
 {
@@ -255,21 +165,6 @@ static int take_over(struct cr_agent *a, struct cr_err *err)
 		return -1;
 	cr_fault("regs-set");
 	return cr_tracee_set_mask(a->host, UINT64_MAX, err);
-}
-
-static int attach(struct cr_agent *a, struct cr_err *err)
-{
-	uint64_t args[6] = { (uint64_t)a->segment, 0, SHM_EXEC };
-	long base = -1;
-
-	cr_fault("attach");
-	if (cr_tracee_syscall(a->host, a->code.syscall, SYS_shmat, args, &base, err) < 0)
-		return -1;
-	if (base < 0 && base > -4096)
-		return agent_no_memory(a, (int)-base, err);
-	a->base = (uint64_t)base;
-	cr_fault("attached");
-	return 0;
 }
 
 static int start(struct cr_agent *a, struct cr_err *err)
@@ -307,7 +202,7 @@ static int prepare(struct cr_agent *a, struct cr_err *err)
 {
 	if (open_mem(a, err) < 0 || find_room(a, err) < 0 || check_ipc(a, err) < 0 ||
 	    find_user(a, &a->euid, err) < 0 || agent_check_thread(a, a->host, err) < 0 ||
-	    make_segment(a, err) < 0)
+	    agent_make_segment(a, err) < 0)
 		return -1;
 	return agent_write_exit(a, a->host, a->room.at, 0, &a->code, &agent_ctl(a)->exit, err);
 }
@@ -334,7 +229,7 @@ int cr_agent_inject(struct cr_process *p, struct cr_err *err)
 	if (prepare(a, err) < 0)
 		goto fail;
 	cr_fault("slots-written");
-	if (take_over(a, err) < 0 || attach(a, err) < 0 || start(a, err) < 0)
+	if (take_over(a, err) < 0 || agent_attach(a, err) < 0 || start(a, err) < 0)
 		goto fail;
 	return 0;
 fail:
@@ -351,22 +246,19 @@ int cr_agent_syscall(struct cr_agent *a, long nr, const uint64_t args[6], const 
 	if (a->running && cr_tracee_settle(a->host, err) < 0)
 		return -1;
 	a->running = false;
-	return cr_tracee_syscall(a->host, a->code.syscall, nr, args, result, err);
+	return agent_call_kept(a, nr, args, result, err);
 }
 
 /* Stop the agent and detach its mapping; the host is still in our code. */
 static int leave(struct cr_agent *a, struct cr_err *err)
 {
-	uint64_t args[6] = { a->base };
-	long result;
-
 	if (a->running && cr_tracee_settle(a->host, err) < 0)
 		return -1;
 	a->running = false;
 	cr_fault("evict");
 	if (!a->base)
 		return 0;
-	if (cr_tracee_syscall(a->host, a->code.syscall, SYS_shmdt, args, &result, err) < 0)
+	if (agent_detach(a, err) < 0)
 		return -1;
 	a->base = 0;
 	cr_fault("evict-detached");
@@ -420,7 +312,7 @@ void cr_agent_evict(struct cr_agent *a)
 		}
 	}
 	if (a->local)
-		drop_segment(a, clean);
+		agent_drop_segment(a, clean);
 	if (a->mem >= 0)
 		close(a->mem);
 	a->proc->agent = NULL;

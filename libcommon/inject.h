@@ -15,7 +15,10 @@
  *     instant the tracer dies at, the thread runs on through the exit code.
  *  3. The agent's mapping is a SysV segment, because attaching one takes no
  *     descriptor in the target.  Our side has it attached as well: commands go
- *     through shared memory and futexes, without ptrace stops.
+ *     through shared memory and futexes, without ptrace stops.  A task that
+ *     forbids memory that is writable and executable (PR_SET_MDWE, 6.3) gets
+ *     the segment read-only and executable, and over all but its code another
+ *     one, which is writable.
  *  4. The agent waits on a robust futex of ours too (liveness.h).  When we die
  *     it leaves by the exit code's second instruction.
  *  5. Other threads visit the agent as guests, a few at a time, each with an
@@ -34,6 +37,7 @@
 #define CR_INJECT_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../pie/agent.h"
@@ -51,6 +55,11 @@ int cr_agent_inject(struct cr_process *p, struct cr_err *err) CR_MUST;
 uint64_t cr_agent_address(const struct cr_agent *a);
 uint64_t cr_agent_length(void);
 uint64_t cr_agent_data(const struct cr_agent *a);
+
+/* Can code in a vector's data be executed there? */
+bool cr_agent_can_call(const struct cr_agent *a);
+/* Of a mapping of a segment of the warden: is it the agent's, or a part of it? */
+bool cr_agent_has_length(uint64_t length);
 
 /* Largest vector and data. */
 #define CR_AGENT_OPS 256

@@ -363,14 +363,14 @@ static int to_syscall_stop(struct cr_tracee *t, struct cr_err *err)
 	}
 }
 
-int cr_tracee_syscall(struct cr_tracee *t, uint64_t ip, long nr, const uint64_t args[6],
-		      long *result, struct cr_err *err)
+int cr_tracee_call(struct cr_tracee *t, const struct user_regs_struct *call, long *result,
+		   struct cr_err *err)
 {
-	struct user_regs_struct regs = t->regs;
+	struct user_regs_struct regs = *call;
 	struct iovec iov = { &regs, sizeof(regs) };
+	uint64_t ip = cr_arch_instruction_pointer(call);
 	int held;
 
-	cr_arch_call_regs(&regs, ip, nr, args);
 	/* In at the call's entry, and stopped again on the way out of it. */
 	if (cr_tracee_set_regs(t, &regs, err) < 0)
 		return -1;
@@ -384,6 +384,15 @@ int cr_tracee_syscall(struct cr_tracee *t, uint64_t ip, long nr, const uint64_t 
 		return cr_tracee_late(t, err);
 	*result = cr_arch_result(&regs);
 	return 0;
+}
+
+int cr_tracee_syscall(struct cr_tracee *t, uint64_t ip, long nr, const uint64_t args[6],
+		      long *result, struct cr_err *err)
+{
+	struct user_regs_struct regs = t->regs;
+
+	cr_arch_call_regs(&regs, ip, nr, args);
+	return cr_tracee_call(t, &regs, result, err);
 }
 
 const char *cr_tracee_status(struct cr_tracee *t, struct cr_err *err)

@@ -98,6 +98,9 @@ int cr_tracee_dispatched(struct cr_tracee *t, bool *yes, struct cr_err *err) CR_
  * CR_REFUSED when it does not run: the call was not made then. */
 int cr_tracee_syscall(struct cr_tracee *t, uint64_t ip, long nr, const uint64_t args[6],
 		      long *result, struct cr_err *err) CR_MUST;
+/* The same with registers of cr_arch_call_regs(). */
+int cr_tracee_call(struct cr_tracee *t, const struct user_regs_struct *call, long *result,
+		   struct cr_err *err) CR_MUST;
 
 /*
  * "status" of a stopped thread in /proc, which costs as much as ten other

@@ -135,6 +135,28 @@ for (1 .. 20) {
 touch("$regs/verify");
 is(describe(finish($pid, 30)), 'exit 0', 'regs: verifies itself') or diag(slurp("$regs/out", 1));
 
+# One that forbids memory that is writable and executable.
+SKIP: {
+	skip 'no PR_SET_MDWE before Linux 6.3', 1 if syscall(157, 66, 0, 0, 0, 0) < 0;
+	$pid = background(['perl', '-e', 'syscall(157, 65, 1, 0, 0, 0); exec "sleep", 1000'],
+		out => 'out');
+	wait_for(5, sub { (slurp("/proc/$pid/wchan", 1) // '') =~ /nanosleep/ });
+	$maps = slurp("/proc/$pid/maps");
+	$status = attributes($pid);
+	call_is(0, "1\n", 'prctl', 66, 0, 0, 0, 0);
+	call_is(0, "3\n", 'write', 1, 's:123', 3) for 1 .. 3;
+	like(call_is(1, '', '--blob', 'sum', 40, 2)->{err},
+		qr/forbids memory that is writable and executable .*: no blob can run there/, 'says so');
+	$waits = background([$inject, '-t', $pid, 'pause']);
+	wait_for(5, sub { (slurp("/proc/$pid/syscall", 1) // '') =~ /^34 / });
+	kill 'KILL', $waits;
+	finish($waits, 10);
+	ok(wait_for(10, sub { attributes($pid) eq $status && slurp("/proc/$pid/maps") eq $maps }),
+		'killed during a call there: the process goes on');
+	kill 'TERM', $pid;
+	is(describe(finish($pid, 5)), 'killed by signal 15', 'it can be ended');
+}
+
 # Its end.
 $pid = background(['sleep', '1000']);
 exits(0, [$inject, '-t', $pid, 'exit_group', 3], 'exit_group');

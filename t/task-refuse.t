@@ -91,10 +91,4 @@ SKIP: {
 	}
 }
 
-SKIP: {
-	my $t = CRTarget->start('special', args => ['mdwe']);
-	skip 'no PR_SET_MDWE before Linux 6.3', 1 unless $t->ready;
-	refused('MDWE', $t->{pid}, qr/forbids memory that is writable and executable/);
-	$t->verify('goes on');
-}
 done_testing;

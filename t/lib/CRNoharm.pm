@@ -34,7 +34,7 @@ sub start_busy {
 	my $dir = tmpdir();
 	my $pid = background(["$BUILD/t/busy", @args], session => 1, dir => $dir,
 		out => "$dir/log", err => "$dir/log");
-	my $t = { dir => $dir, pid => $pid, more => scalar(@args), out => tmpdir() };
+	my $t = { dir => $dir, pid => $pid, more => scalar(grep { $_ eq 'more' } @args), out => tmpdir() };
 
 	wait_for(60, sub { -e "$dir/ready" || !alive($pid) });
 	die "busy does not get ready: ", slurp("$dir/log", 1) // '' unless -e "$dir/ready";

@@ -76,6 +76,7 @@ our @ALL = (
 	[attrs => 'clocks', 'clocks'],
 	[attrs => 'scheduling', 'scheduling'],
 	[attrs => 'prctl settings', 'special'],
+	[attrs => 'no memory to write and execute', 'mdwe'],
 	[attrs => 'futexes with owners', 'futexes'],
 	[attrs => 'seccomp filters', 'seccomp'],
 	[attrs => 'seccomp filters of nobody', 'seccomp', args => ['nobody']],

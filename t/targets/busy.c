@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * busy [more]
+ * busy [more | mdwe]
  *
  * A process that is in everything at once: threads that compute and verify,
  * that sleep in nanosleep, futex, poll, epoll_wait, sigtimedwait and a pipe, one
@@ -26,6 +26,8 @@
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+
+#define PR_SET_MDWE_NR 65		/* 6.3 */
 
 #define COUNTED SIGRTMIN	/* value N is the Nth */
 #define ASKED (SIGRTMIN + 1)	/* the child waits for the answer */
@@ -436,6 +438,8 @@ int main(int argc, char **argv)
 	pid_t self = getpid(), pid;
 
 	t_init();
+	if (argc > 1 && strcmp(argv[1], "mdwe") == 0)
+		t_must(prctl(PR_SET_MDWE_NR, 1, 0, 0, 0));
 	map_status();
 	set_handlers();
 	t_must(pipe2(pipe_ends, O_CLOEXEC));

@@ -11,7 +11,6 @@
 
 #include "target.h"
 
-#define PR_SET_MDWE_NR 65
 #define PR_GET_MDWE_NR 66
 #define PR_SET_MERGE_NR 67
 #define PR_GET_MERGE_NR 68
@@ -180,14 +179,13 @@ static pid_t start_child(void)
 	_exit(t_done());
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	void *(*const mains[])(void *) = { plain, changed, dispatched };
 	struct process then, now;
 	pthread_t t[3];
 	pid_t child;
 
-	(void)argv;
 	t_init();
 	child = start_child();
 	while (!t_seen("child"))
@@ -198,8 +196,6 @@ int main(int argc, char **argv)
 		if (pthread_create(&t[i], NULL, mains[i], NULL) != 0)
 			t_fatal("pthread_create");
 	set_process();
-	if (argc > 1)	/* with an argument: no memory that is writable and executable */
-		t_must(prctl(PR_SET_MDWE_NR, 1, 0, 0, 0));
 	get_process(&then);
 	pthread_barrier_wait(&is_set);
 	t_ready();

@@ -171,7 +171,7 @@ static bool is_agent(const struct work *w, const struct cr_map *m)
 {
 	struct shmid_ds ds;
 
-	if (m->end - m->start != cr_agent_length() || !m->shared ||
+	if (!cr_agent_has_length(m->end - m->start) || !m->shared ||
 	    strncmp(cr_map_name(&w->maps, m), "/SYSV", 5) != 0)
 		return false;
 	if (shmctl((int)m->ino, IPC_STAT, &ds) < 0)
@@ -296,7 +296,8 @@ static int fill_layout(struct work *w, struct cr_err *err)
 	if (cr_proc_stat(w->t->eye, &st, err) < 0)
 		return -1;
 	/* Both are sums over all mappings: nothing but an agent came or went. */
-	if (st.field[23] != w->maps.total && st.field[23] != w->maps.total + cr_agent_length())
+	if (st.field[23] != w->maps.total &&
+	    !cr_agent_has_length(st.field[23] - w->maps.total))
 		return cr_err_set(err, CR_SYSTEM,
 				  "its address space changed while it was read: %" PRIu64
 				  " bytes, then %" PRIu64,

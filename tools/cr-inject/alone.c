@@ -173,6 +173,11 @@ static int make_call(struct call *c, struct cr_process *p, const struct alone *j
 		cr_arch_restart_whole(&host->regs);
 	if (cr_agent_inject(p, err) < 0 || (c->nr < 0 && save_handlers(p->agent, saved, err) < 0))
 		return -1;
+	if (c->nr < 0 && !cr_agent_can_call(p->agent))
+		return cr_err_set(err, CR_REFUSED,
+				  "pid %d: it forbids memory that is writable and executable "
+				  "(PR_SET_MDWE, SELinux): no blob can run there",
+				  (int)p->pid);
 	if (watch_agent(w, p, err) < 0)
 		return -1;
 	/* Without a limit: in seven weeks. */

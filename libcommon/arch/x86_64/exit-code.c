@@ -5,6 +5,7 @@
  *	lea tail(%rip),%rbx		lea tail(%rip),%rbx
  * leave:
  *	shmdt(%rax)			if (armed) { *done = 1; futex(done, WAKE, all) }
+ *	apart: shmdt(%rax + apart)
  *
  *	lea flags(%rip),%rsp; popfq; mov $RSP,%rsp
  *	rt_sigprocmask(SIG_SETMASK, &mask, NULL, 8)
@@ -12,6 +13,8 @@
  *	jmp *%rbx
  * tail, tail_eintr:
  *	mov $RBX,%rbx; mov $RAX,%rax; jmp *RIP
+ * syscall_kept, of the host:
+ *	syscall; mov %r12,%rax; jmp at + 2
  *
  * The stack pointer is the true one before the signal mask is, and nothing
  * changes the flags after popfq.  No memory of the task is written.
@@ -68,10 +71,26 @@ static void patch(struct code *c, size_t rel, size_t target)
 	memcpy(c->buf + rel, &v, 4);
 }
 
-static void put_detach(struct code *c)
+static void put_detach(struct code *c, uint32_t apart)
 {
 	PUT(c, 0x48, 0x89, 0xc7);			/* mov %rax,%rdi */
 	PUT(c, 0xb8, IMM32(SYS_shmdt), 0x0f, 0x05);	/* mov $shmdt,%eax; syscall */
+	if (!apart)
+		return;
+	PUT(c, 0x48, 0x81, 0xc7);			/* add $apart,%rdi */
+	put(c, &apart, sizeof(apart));
+	PUT(c, 0xb8, IMM32(SYS_shmdt), 0x0f, 0x05);
+}
+
+/* A system call that another result than the address to detach does not harm. */
+static void put_kept(struct code *c)
+{
+	size_t rel;
+
+	PUT(c, 0x0f, 0x05);				/* syscall */
+	PUT(c, 0x4c, 0x89, 0xe0, 0xe9);			/* mov %r12,%rax; jmp */
+	rel = put_rel32(c);
+	patch(c, rel, SYSCALL_INSN_LEN);
 }
 
 /* Returns where the displacement of the armed word is. */
@@ -168,7 +187,7 @@ size_t cr_arch_exit_code(uint8_t *buf, size_t size, const struct cr_exit_spec *s
 	if (spec->done)
 		armed_rel = put_report(&c, spec->done);
 	else
-		put_detach(&c);
+		put_detach(&c, spec->apart);
 	PUT(&c, 0x48, 0x8d, 0x25);			/* lea flags(%rip),%rsp */
 	flags_rel = put_rel32(&c);
 	PUT(&c, 0x9d);					/* popfq */
@@ -189,6 +208,9 @@ size_t cr_arch_exit_code(uint8_t *buf, size_t size, const struct cr_exit_spec *s
 		patch(&c, armed_rel, c.len);
 	out->armed = spec->at + c.len;
 	PUT(&c, IMM32(0));
+	out->syscall_kept = spec->at + c.len;
+	if (!spec->done)
+		put_kept(&c);
 	return c.len;
 }
 
@@ -198,4 +220,9 @@ void cr_arch_leave_regs(struct user_regs_struct *regs, const struct cr_exit_code
 	regs->rbx = code->tail;
 	regs->rax = 0;
 	regs->orig_rax = (uint64_t)-1;
+}
+
+void cr_arch_keep_regs(struct user_regs_struct *regs, uint64_t base)
+{
+	regs->r12 = base;
 }
