@@ -73,6 +73,7 @@ our @ALL = (
 	[ident => 'credentials with some capabilities', 'creds', args => ['caps']],
 	[ident => 'credentials of threads that differ', 'threadcreds'],
 	[attrs => 'timers', 'timers'],
+	[attrs => 'timers that start threads', 'sigev'],
 	[attrs => 'clocks', 'clocks'],
 	[attrs => 'scheduling', 'scheduling'],
 	[attrs => 'prctl settings', 'special'],

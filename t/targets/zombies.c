@@ -27,6 +27,7 @@ static struct dead list[] = {
 	{ .name = "SIGKILL", .code = SIGKILL, .killed = true },
 	{ .name = "SIGTERM", .code = SIGTERM, .killed = true },
 	{ .name = "SIGSEGV", .code = SIGSEGV, .killed = true },
+	{ .name = "the C library's signal", .code = 33, .killed = true },
 	{ .name = "SIGRTMAX", .code = 64, .killed = true },
 	{ .name = "SIGABRT with core", .code = SIGABRT, .killed = true, .core = true },
 	{ .name = "SIGBUS of nobody", .code = SIGBUS, .killed = true, .core = true, .uid = 65534 },

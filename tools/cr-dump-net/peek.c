@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "all-signals.h"
 #include "fault.h"
 
 struct peek {
@@ -30,11 +31,9 @@ static void watch(const struct peek *p) __attribute__((noreturn));
 static void watch(const struct peek *p)
 {
 	struct pollfd pfd = { .fd = p->pidfd, .events = POLLIN };
-	sigset_t all;
 
 	/* It outlives whatever is sent to our process group. */
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
+	cr_all_signals(SIG_BLOCK);
 	setsid();
 	prctl(PR_SET_NAME, "cr-dump-net-watch");
 	while (poll(&pfd, 1, -1) < 0 && errno == EINTR)

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "all-signals.h"
 #include "clean.h"
 #include "fault.h"
 #include "msg.h"
@@ -163,7 +164,6 @@ static int start_watcher(struct cgroup *g, struct cr_err *err)
 {
 	cr_auto_fd int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	struct pollfd pfd = { .fd = pidfd, .events = POLLIN };
-	sigset_t all;
 
 	if (pidfd < 0)
 		return cr_err_sys(err, "pidfd_open");
@@ -172,8 +172,7 @@ static int start_watcher(struct cgroup *g, struct cr_err *err)
 		return cr_err_sys(err, "unable to fork a watcher");
 	if (g->watcher > 0)
 		return 0;
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
+	cr_all_signals(SIG_BLOCK);
 	setsid();
 	prctl(PR_SET_NAME, "cr-freeze-watch");
 	/* It must keep no pipe of the pipeline open. */

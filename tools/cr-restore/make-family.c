@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "all-signals.h"
 #include "become.h"
 #include "clean.h"
 #include "fault.h"
@@ -355,10 +356,8 @@ static void live(struct restore *r, unsigned int index)
 		.alive = r->family.count,
 	};
 	struct cr_err err = { 0 };
-	sigset_t all;
 
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
+	cr_all_signals(SIG_BLOCK);
 	if (find_place(&m, &err) < 0)
 		task_fail(r, index, &err);
 	if (m.birth->kind != CR_BIRTH_TASK)

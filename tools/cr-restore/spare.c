@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "all-signals.h"
 #include "clean.h"
 
 #define TRIES 1000
@@ -88,10 +89,7 @@ int spare_run(struct restore *r, int (*fn)(void *arg), void *arg, struct cr_err 
 	int status;
 
 	if (pid == 0) {
-		sigset_t all;
-
-		sigfillset(&all);
-		sigprocmask(SIG_SETMASK, &all, NULL);
+		cr_all_signals(SIG_BLOCK);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		setsid();
 		_exit(fn(arg));

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "all-signals.h"
 #include "ghost-place.h"
 #include "spare.h"
 #include "unix.h"
@@ -54,11 +55,8 @@ int watcher_start(struct restore *r, pid_t *out, struct cr_err *err)
 	if (pid < 0)
 		return cr_err_sys(err, "unable to fork the watcher");
 	if (pid == 0) {
-		sigset_t all;
-
 		/* It outlives whatever is sent to our process group. */
-		sigfillset(&all);
-		sigprocmask(SIG_SETMASK, &all, NULL);
+		cr_all_signals(SIG_BLOCK);
 		setsid();
 		prctl(PR_SET_NAME, "cr-restore-watch");
 		syscall(SYS_close_range, 0, pidfd - 1, 0);

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "all-signals.h"
 #include "clean.h"
 #include "msg.h"
 
@@ -93,7 +94,6 @@ void zombie_die(const struct task_image *t)
 	int status = (int)t->task->exit_status;
 	struct rlimit none = { 0, 0 };
 	bool core = WIFSIGNALED(status) && WCOREDUMP(status) && prepare_core();
-	sigset_t all;
 
 	if (!core)
 		setrlimit(RLIMIT_CORE, &none);
@@ -102,8 +102,7 @@ void zombie_die(const struct task_image *t)
 		_exit(WEXITSTATUS(status));
 	/* A change of credentials has taken it. */
 	prctl(PR_SET_DUMPABLE, core);
-	sigfillset(&all);
-	sigprocmask(SIG_UNBLOCK, &all, NULL);
+	cr_all_signals(SIG_UNBLOCK);
 	kill(getpid(), WTERMSIG(status));
 	for (;;)
 		pause();
