@@ -98,21 +98,44 @@ os.kill(c, 9)
 sys.exit(0 if ok else 1)
 E
 
-subtest 'a lease that is being broken' => sub {
-	my $t = start('breaking', <<'E') or return;
+lives('a lease that a child waits for, with a handler', <<'E');
+told = []
+signal.signal(signal.SIGIO, lambda *a: told.append(1))
 open('w', 'w').close()
 w = os.open('w', os.O_RDWR); fcntl.fcntl(w, SETLEASE, fcntl.F_WRLCK)
 c = os.fork()
 if c == 0:
     os.close(w); os.open('w', os.O_RDONLY); os._exit(0)
 while 'BREAKING' not in open('/proc/self/fdinfo/%d' % w).read(): time.sleep(0.005)
+while not told: time.sleep(0.005)
 go()
-os.kill(c, 9)
+ok = told == [1] and os.waitpid(c, os.WNOHANG) == (0, 0)
+ok = ok and 'BREAKING  READ' in open('/proc/self/fdinfo/%d' % w).read()
+os.close(w)
+sys.exit(0 if ok and os.waitpid(c, 0)[1] == 0 else 1)
 E
-	my $r = exits(1, [tool('cr-checkpoint'), '-t', $t->{pid}, '-D', $t->{img}, '--file-locks'],
-		'refused');
-	like($r->{err}, qr/fd 3: file lock \(LEASE .*\): the lease is being broken.*; try again/,
+
+subtest 'a lease of a type that is not told, or that cannot be had' => sub {
+	my $t = start('breaking', <<'E') or return;
+open('w', 'w').close()
+w = os.open('w', os.O_RDONLY); fcntl.fcntl(w, SETLEASE, fcntl.F_WRLCK)
+try: os.open('w', os.O_WRONLY | os.O_NONBLOCK)
+except BlockingIOError: pass
+go()
+E
+	my $no = '-bpf,-perfmon,-sys_admin';
+	my @dump = (tool('cr-checkpoint'), '-t', $t->{pid}, '-D', $t->{img}, '--file-locks');
+	my $r = exits(1, ['setpriv', '--bounding-set', $no, '--inh-caps', $no, @dump],
+		'refused without BPF');
+	like($r->{err}, qr/fd 3: file lock \(LEASE .*\): .* does not tell its type; try again, or/,
 		'and named');
+	$t->checkpoint('--file-locks') or return;
+	$t->gone;
+	open(my $fh, '<', "$t->{dir}/w") or die;
+	$r = exits(1, [tool('cr-restore'), '-d', '-D', $t->{img}], 'refused when others have it');
+	like($r->{err}, qr{/w: it has a lease, and another process has it open}, 'and named');
+	close($fh);
+	$t->restore_detached or return;
 	$t->verify('goes on');
 };
 

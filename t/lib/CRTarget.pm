@@ -62,6 +62,7 @@ our @ALL = (
 	[fds => 'terminals', 'tty'],
 	[fds => 'bytes in terminals', 'ttybytes'],
 	[fds => 'file locks', 'lock', options => ['--file-locks']],
+	[fds => 'leases that are being broken', 'lease', options => ['--file-locks']],
 	[fds => 'inotify', 'inotify'],
 	[sockets => 'unix sockets without names', 'unixpair'],
 	[sockets => 'unix sockets with names', 'unixname'],

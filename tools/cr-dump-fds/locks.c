@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "clean.h"
+#include "peek.h"
 
 struct lock {
 	char kind[16];
@@ -21,6 +22,7 @@ struct lock {
 	uint64_t start;
 	uint64_t end;
 	uint64_t dev_ino[3];
+	Cr__LeaseBreak breaking;
 };
 
 /* A lock of the process, and a descriptor that it could have been set by. */
@@ -92,7 +94,64 @@ static int put(struct dump *d, pid_t pid, const struct slot *s, const struct loc
 	m.type = for_writing(l) ? F_WRLCK : F_RDLCK;
 	m.start = l->start;
 	m.end = l->end;
+	m.breaking = l->breaking;
 	return cr_stage_put(d->st, CR_KIND_FILE_LOCK, &m, err);
+}
+
+/*
+ * While it is being broken the line tells only what it is to become.  What for
+ * reading becomes nothing may have been of either type: see the kernel's.
+ */
+static int type_of_lease(struct dump *d, const struct slot *s, const char **type,
+			 struct cr_err *err)
+{
+	struct peek p = { .kernel = dump_peek(d) };
+	cr_auto_fd int fd = file_get(s->file, err);
+	uint64_t file, head, at;
+
+	if (fd < 0)
+		return -1;
+	if (!p.kernel)
+		return 1;
+	file = peek_file(&p, fd);
+	at = peek_member(&p, file, "file", "f_inode", 8);
+	at = peek_member(&p, at, "inode", "i_flctx", 8);
+	head = peek_address(&p, at, "file_lock_context", "flc_lease");
+	for (at = peek_u64(&p, head); at && at != head; at = peek_u64(&p, at)) {
+		/* Since 6.9 a lease is a type of its own. */
+		uint64_t l = at - peek_address(&p, 0, "file_lock_core", "flc_list");
+
+		if (peek_member(&p, l, "file_lock_core", "flc_file", 8) != file)
+			continue;
+		*type = peek_member(&p, l, "file_lock_core", "flc_type", 1) == F_WRLCK ? "WRITE" :
+											 "READ";
+		return peek_fault(&p) ? 1 : 0;
+	}
+	return 1;
+}
+
+static int of_lease(struct dump *d, struct process *p, const struct slot *s, const struct lock *l,
+		    struct cr_err *err)
+{
+	const char *type = "WRITE";
+	struct lock was = *l;
+	int ret = 0;
+
+	if (strcmp(l->state, "ACTIVE") == 0)
+		return put(d, 0, s, l, CR__LOCK_KIND__LEASE, err);
+	if (strcmp(l->state, "BREAKING") != 0)
+		return refuse(d, p->pid, s, l, "not supported", "release it", err);
+	was.breaking = strcmp(l->type, "READ") == 0 ? CR__LEASE_BREAK__TO_READ :
+						      CR__LEASE_BREAK__TO_NONE;
+	/* Nobody gets one for reading while a file is open for writing. */
+	if (was.breaking == CR__LEASE_BREAK__TO_NONE && (s->flags & O_ACCMODE) == O_RDONLY)
+		ret = type_of_lease(d, s, &type, err);
+	if (ret > 0)
+		return refuse(d, p->pid, s, l,
+			      "the lease is being broken, and this kernel does not tell its type",
+			      "try again, or dump with CAP_BPF and CAP_PERFMON", err);
+	snprintf(was.type, sizeof(was.type), "%s", type);
+	return ret < 0 ? -1 : put(d, 0, s, &was, CR__LOCK_KIND__LEASE, err);
 }
 
 static int of_description(struct dump *d, struct process *p, const struct slot *s,
@@ -102,11 +161,8 @@ static int of_description(struct dump *d, struct process *p, const struct slot *
 		return put(d, 0, s, l, CR__LOCK_KIND__FLOCK, err);
 	if (is(l, "OFDLCK"))
 		return put(d, 0, s, l, CR__LOCK_KIND__OFD, err);
-	if (is(l, "LEASE") && strcmp(l->state, "ACTIVE") == 0)
-		return put(d, 0, s, l, CR__LOCK_KIND__LEASE, err);
 	if (is(l, "LEASE"))
-		return refuse(d, p->pid, s, l, "the lease is being broken: not supported",
-			      "try again", err);
+		return of_lease(d, p, s, l, err);
 	return refuse(d, p->pid, s, l, "not supported", "release it", err);
 }
 

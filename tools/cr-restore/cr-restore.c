@@ -33,6 +33,7 @@
 #include "image.h"
 #include "inherit.h"
 #include "inotify.h"
+#include "lock.h"
 #include "make-family.h"
 #include "mem.h"
 #include "notify.h"
@@ -197,8 +198,9 @@ static int await(struct cr_err *err)
 	int ret = verify_start(&r, &v, err);
 
 	if (ret == 0 && (files_open_of_tree(&r, err) < 0 || finish_wait(&r, err) < 0 ||
-			 owners_restore(&r, err) < 0 || shmems_finish(&r, err) < 0 ||
-			 inotify_restore(&r, err) < 0 || fanotify_restore(&r, err) < 0))
+			 owners_restore(&r, err) < 0 || leases_verify(&r, err) < 0 ||
+			 shmems_finish(&r, err) < 0 || inotify_restore(&r, err) < 0 ||
+			 fanotify_restore(&r, err) < 0))
 		ret = -1;
 	if (verify_end(v, ret < 0 ? &second : err) < 0)
 		return -1;

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -10,6 +12,7 @@
 
 #include "clean.h"
 #include "inherit.h"
+#include "owner.h"
 
 static void to_flock(const Cr__FileLock *m, struct flock *fl)
 {
@@ -17,6 +20,33 @@ static void to_flock(const Cr__FileLock *m, struct flock *fl)
 	fl->l_whence = SEEK_SET;
 	fl->l_start = (off_t)m->start;
 	fl->l_len = m->end == UINT64_MAX ? 0 : (off_t)(m->end - m->start + 1);
+}
+
+/* An open that conflicts, and does not wait, begins to break it. */
+static int start_break(const Cr__FileLock *m, int fd)
+{
+	cr_auto_fd int other = -1;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	other = open(path, (m->breaking == CR__LEASE_BREAK__TO_NONE ? O_WRONLY : O_RDONLY) |
+				   O_NONBLOCK | O_CLOEXEC);
+	if (other < 0)
+		return errno == EWOULDBLOCK ? 0 : -1;
+	errno = EPROTO;
+	return -1;
+}
+
+/*
+ * Who sets a lease becomes the owner of the file if it has none: it must not,
+ * and with nobody there the signal of the break, which came before the dump,
+ * does not come again.
+ */
+static int take_lease(const Cr__FileLock *m, int fd)
+{
+	if (fcntl(fd, F_SETLEASE, m->type) < 0 || fcntl(fd, F_SETOWN, 0) < 0)
+		return -1;
+	return m->breaking == CR__LEASE_BREAK__WHOLE ? 0 : start_break(m, fd);
 }
 
 static int take(const Cr__FileLock *m, int fd)
@@ -30,7 +60,7 @@ static int take(const Cr__FileLock *m, int fd)
 		to_flock(m, &fl);
 		return fcntl(fd, F_OFD_SETLK, &fl);
 	case CR__LOCK_KIND__LEASE:
-		return fcntl(fd, F_SETLEASE, m->type);
+		return take_lease(m, fd);
 	default:
 		return 0;
 	}
@@ -42,8 +72,10 @@ static bool is_held(const Cr__FileLock *m, int fd, pid_t *by)
 	struct flock fl = { 0 };
 
 	*by = 0;
+	/* Our own ends with the descriptor; its signal is one that is ignored. */
 	if (m->kind == CR__LOCK_KIND__LEASE)
-		return false;
+		return fcntl(fd, F_SETSIG, SIGURG) == 0 && fcntl(fd, F_SETLEASE, m->type) < 0 &&
+		       errno == EAGAIN;
 	/* As an open one shares it, our own ends with the descriptor. */
 	if (m->kind == CR__LOCK_KIND__FLOCK)
 		return take(m, fd) < 0 && errno == EWOULDBLOCK;
@@ -75,7 +107,9 @@ static void check_one(struct restore *r, const Cr__FileLock *m)
 		       (int)by);
 	else
 		refuse(r, m->pid ? m->pid : pid, reg->ref->path,
-		       "its lock is held by another process");
+		       m->kind == CR__LOCK_KIND__LEASE ?
+			       "it has a lease, and another process has it open" :
+			       "its lock is held by another process");
 }
 
 /* Another process closes the table's spare descriptors, after it was set. */
@@ -113,6 +147,40 @@ int locks_of_file(struct restore *r, uint32_t file, int fd, struct cr_err *err)
 		if (take(m, fd) < 0)
 			return cr_err_sys(err, errno == EAGAIN ? "another process has its lock" :
 								 "unable to lock it");
+	}
+	return 0;
+}
+
+static int type_now(const Cr__FileLock *m)
+{
+	switch (m->breaking) {
+	case CR__LEASE_BREAK__WHOLE:
+		return (int)m->type;
+	case CR__LEASE_BREAK__TO_READ:
+		return F_RDLCK;
+	default:
+		return F_UNLCK;
+	}
+}
+
+int leases_verify(struct restore *r, struct cr_err *err)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_FILE_LOCK];
+
+	for (unsigned int i = 0; i < l->count; i++) {
+		const Cr__FileLock *m = l->items[i];
+		cr_auto_fd int fd = -1;
+
+		if (m->kind != CR__LOCK_KIND__LEASE)
+			continue;
+		fd = owner_get_file(r, m->file, err);
+		if (fd < 0)
+			return -1;
+		if (fcntl(fd, F_GETLEASE) != type_now(m))
+			return cr_err_set(err, CR_SYSTEM,
+					  "file %u: another process has begun to break its lease "
+					  "meanwhile",
+					  m->file);
 	}
 	return 0;
 }

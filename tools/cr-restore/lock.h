@@ -13,6 +13,8 @@
 /* Refuse what others have locked. */
 void locks_check(struct restore *r);
 int locks_of_file(struct restore *r, uint32_t file, int fd, struct cr_err *err) CR_MUST;
+/* When all owners are set: has none been broken in between, unseen by them? */
+int leases_verify(struct restore *r, struct cr_err *err) CR_MUST;
 int locks_of_process(struct restore *r, const struct task_image *t, struct vec *v, struct arena *a,
 		     struct cr_err *err) CR_MUST;
 
