@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "target.h"
@@ -27,6 +28,7 @@ struct state {
 	struct attr attr;
 	long ioprio;
 	cpu_set_t cpus;
+	int nice;	/* also of a policy that does not use it */
 	int mempolicy;
 	uint64_t nodes[16];
 };
@@ -35,8 +37,8 @@ static pthread_barrier_t is_set, look;
 static struct attr wanted[THREADS] = {
 	[1] = { .policy = SCHED_OTHER, .nice = 7 },
 	[2] = { .policy = SCHED_BATCH, .nice = -3, .flags = 1 },
-	[3] = { .policy = SCHED_IDLE },
-	[4] = { .policy = SCHED_FIFO, .priority = 5 },
+	[3] = { .policy = SCHED_IDLE, .nice = 11 },
+	[4] = { .policy = SCHED_FIFO, .priority = 5, .nice = -7 },
 	[5] = { .policy = SCHED_RR, .priority = 3, .flags = 1 },
 	[6] = { .policy = 6, .runtime = 1000000, .deadline = 90000000, .period = 100000000 },
 	[7] = { .policy = SCHED_OTHER, .runtime = 5000000 },
@@ -46,6 +48,7 @@ static void get(struct state *s)
 {
 	memset(s, 0, sizeof(*s));
 	t_must(syscall(SYS_sched_getattr, 0, &s->attr, sizeof(s->attr), 0));
+	s->nice = getpriority(PRIO_PROCESS, 0);
 	s->ioprio = t_must(syscall(SYS_ioprio_get, 1, 0));
 	t_must(sched_getaffinity(0, sizeof(s->cpus), &s->cpus));
 	if (syscall(SYS_get_mempolicy, &s->mempolicy, s->nodes, 1025, 0, 0) < 0)
@@ -64,6 +67,7 @@ static void compare(unsigned int n, const struct state *a, const struct state *b
 {
 	differ("policy", n, a->attr.policy, b->attr.policy);
 	differ("nice", n, (uint64_t)a->attr.nice, (uint64_t)b->attr.nice);
+	differ("nice by getpriority", n, (uint64_t)a->nice, (uint64_t)b->nice);
 	differ("priority", n, a->attr.priority, b->attr.priority);
 	differ("flags", n, a->attr.flags, b->attr.flags);
 	differ("runtime", n, a->attr.runtime, b->attr.runtime);
@@ -83,6 +87,7 @@ static void set(unsigned int n)
 	wanted[n].size = sizeof(wanted[n]);
 	if (syscall(SYS_sched_setattr, 0, &wanted[n], 0) < 0)
 		dprintf(STDOUT_FILENO, "thread %u: no such policy here: %s\n", n, strerror(errno));
+	t_must(setpriority(PRIO_PROCESS, 0, wanted[n].nice));
 	t_must(syscall(SYS_ioprio_set, 1, 0, 2 << 13 | n));
 	CPU_ZERO(&one);
 	CPU_SET(0, &one);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -129,6 +130,9 @@ int scheduling_fill(pid_t tid, const char *status, Cr__Thread *m, struct cr_err 
 	ioprio = syscall(SYS_ioprio_get, CR_IOPRIO_WHO_PROCESS, tid);
 	if (ioprio < 0)
 		return cr_err_sys(err, "thread %d: ioprio_get", (int)tid);
+	/* A real-time thread has one too, for the day when it is none; the call is silent. */
+	if (attr.priority || attr.policy == CR_SCHED_DEADLINE)
+		attr.nice = getpriority(PRIO_PROCESS, (id_t)tid);
 	some = fill_cpus(tid, status, s, err);
 	if (some < 0)
 		return -1;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #define CPU_BYTES 1024
 #define SCHED_RR_NR 2
 #define SCHED_FIFO_NR 1
+#define SCHED_BATCH_NR 3
 
 /* What threads of ours are born with. */
 struct born {
@@ -118,6 +120,17 @@ static int set_attr(const Cr__Sched *s, pid_t tid, struct cr_err *err)
 	return 0;
 }
 
+/* With these policies sched_setattr(2) sets no nice value, which they yet have. */
+static int set_nice(const Cr__Sched *s, pid_t tid, struct cr_err *err)
+{
+	if (s->policy == SCHED_OTHER || s->policy == SCHED_BATCH_NR ||
+	    s->nice == born()->attr.nice)
+		return 0;
+	if (setpriority(PRIO_PROCESS, (id_t)tid, s->nice) < 0)
+		return cr_err_sys(err, "thread %d: unable to set its nice value", (int)tid);
+	return 0;
+}
+
 static int set_autogroup(int nice, pid_t pid, struct cr_err *err)
 {
 	char path[48], text[16];
@@ -142,7 +155,8 @@ int scheduling_set(const struct task_image *t, unsigned int n, pid_t tid, struct
 	    set_autogroup(t->task->autogroup_nice, tid, err) < 0)
 		return -1;
 	/* A SCHED_DEADLINE task cannot be bound any more. */
-	if (set_cpus(s, tid, err) < 0 || set_attr(s, tid, err) < 0)
+	if (set_cpus(s, tid, err) < 0 || set_attr(s, tid, err) < 0 ||
+	    set_nice(s, tid, err) < 0)
 		return -1;
 	if (s->ioprio != born()->ioprio &&
 	    syscall(SYS_ioprio_set, CR_IOPRIO_WHO_PROCESS, tid, s->ioprio) < 0)
