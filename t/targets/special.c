@@ -5,6 +5,7 @@
  */
 #include <asm/prctl.h>
 #include <pthread.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -14,6 +15,14 @@
 #define PR_GET_MDWE_NR 66
 #define PR_SET_MERGE_NR 67
 #define PR_GET_MERGE_NR 68
+#define THP_EXCEPT_ADVISED 2		/* 6.18 */
+#define PR_TIMER_IDS 77
+#define PR_TIMER_IDS_ON 1
+#define PR_TIMER_IDS_GET 2
+#define PR_FUTEX_HASH_NR 78
+#define PR_FUTEX_HASH_SET 1
+#define PR_FUTEX_HASH_GET 2
+#define FUTEX_SLOTS 1024
 #define MEMBARRIER_GET_REGISTRATIONS (1 << 9)
 #define MEMBARRIER_REGISTER_PRIVATE (1 << 4)
 #define MEMBARRIER_REGISTER_GLOBAL (1 << 2)
@@ -24,13 +33,13 @@ static volatile char selector;
 static volatile sig_atomic_t caught;
 
 struct process {
-	int subreaper, thp, mdwe, merge, membarrier, dumpable;
+	int subreaper, thp, mdwe, merge, membarrier, dumpable, timer_ids, futex_slots;
 	char filter[32];
 };
 
 struct thread {
 	int tsc, slack, securebits, mce;
-	long cpuid;
+	long cpuid, keyring;
 	char name[16];
 };
 
@@ -41,6 +50,8 @@ static void get_process(struct process *p)
 	p->mdwe = prctl(PR_GET_MDWE_NR, 0, 0, 0, 0);
 	p->merge = prctl(PR_GET_MERGE_NR, 0, 0, 0, 0);
 	p->membarrier = (int)syscall(SYS_membarrier, MEMBARRIER_GET_REGISTRATIONS, 0, 0);
+	p->timer_ids = prctl(PR_TIMER_IDS, PR_TIMER_IDS_GET, 0, 0, 0);
+	p->futex_slots = prctl(PR_FUTEX_HASH_NR, PR_FUTEX_HASH_GET, 0, 0, 0);
 	p->dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
 	t_read("/proc/self/coredump_filter", p->filter, sizeof(p->filter));
 }
@@ -52,7 +63,10 @@ static void set_process(void)
 	t_must(write(fd, "0x11", 4));
 	close(fd);
 	t_must(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
-	t_must(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
+	if (prctl(PR_SET_THP_DISABLE, 1, THP_EXCEPT_ADVISED, 0, 0) < 0)
+		t_must(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
+	prctl(PR_TIMER_IDS, PR_TIMER_IDS_ON, 0, 0, 0);
+	prctl(PR_FUTEX_HASH_NR, PR_FUTEX_HASH_SET, FUTEX_SLOTS, 0, 0);
 	prctl(PR_SET_MERGE_NR, 1, 0, 0, 0);
 	t_must(syscall(SYS_membarrier, MEMBARRIER_REGISTER_PRIVATE, 0, 0));
 	t_must(syscall(SYS_membarrier, MEMBARRIER_REGISTER_GLOBAL, 0, 0));
@@ -65,6 +79,8 @@ static void compare_process(const struct process *a, const struct process *b)
 	t_same("mdwe", (uint64_t)a->mdwe, (uint64_t)b->mdwe);
 	t_same("merge", (uint64_t)a->merge, (uint64_t)b->merge);
 	t_same("membarrier", (uint64_t)a->membarrier, (uint64_t)b->membarrier);
+	t_same("timer ids", (uint64_t)a->timer_ids, (uint64_t)b->timer_ids);
+	t_same("futex slots", (uint64_t)a->futex_slots, (uint64_t)b->futex_slots);
 	t_same("dumpable", (uint64_t)a->dumpable, (uint64_t)b->dumpable);
 	t_same_str("coredump_filter", a->filter, b->filter);
 }
@@ -77,6 +93,7 @@ static void get_thread(struct thread *t)
 	t->securebits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
 	t->mce = prctl(PR_MCE_KILL_GET, 0, 0, 0, 0);
 	t->cpuid = syscall(SYS_arch_prctl, ARCH_GET_CPUID, 0);
+	t->keyring = syscall(SYS_keyctl, KEYCTL_SET_REQKEY_KEYRING, KEY_REQKEY_DEFL_NO_CHANGE);
 	t_must(prctl(PR_GET_NAME, t->name, 0, 0, 0));
 }
 
@@ -94,6 +111,8 @@ static void compare_thread(const char *who, const struct thread *a, const struct
 	t_same(what, (uint64_t)a->mce, (uint64_t)b->mce);
 	snprintf(what, sizeof(what), "%s: cpuid", who);
 	t_same(what, (uint64_t)a->cpuid, (uint64_t)b->cpuid);
+	snprintf(what, sizeof(what), "%s: keyring for requests", who);
+	t_same(what, (uint64_t)a->keyring, (uint64_t)b->keyring);
 	snprintf(what, sizeof(what), "%s: name", who);
 	t_same_str(what, a->name, b->name);
 }
@@ -126,6 +145,7 @@ static void *changed(void *arg)
 	t_must(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
 	t_must(prctl(PR_MCE_KILL, PR_MCE_KILL_SET, MCE_KILL_EARLY, 0, 0));
 	t_must(prctl(PR_SET_NAME, "a\\n \n\\changed", 0, 0, 0));
+	syscall(SYS_keyctl, KEYCTL_SET_REQKEY_KEYRING, KEY_REQKEY_DEFL_USER_KEYRING);
 	syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0);	/* not every CPU can */
 	get_thread(&then);
 	pthread_barrier_wait(&is_set);

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "refuse.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "arch.h"
@@ -14,6 +18,8 @@
 #include "proc.h"
 #include "properties.h"
 #include "refusal.h"
+
+#define IO_BITMAP_BYTES 8192
 
 struct check {
 	struct cr_writer *w;
@@ -184,6 +190,21 @@ static int check_filters(struct check *c, const struct cr_tracee *t, const char 
 	return ret;
 }
 
+/* A bitmap of I/O ports; kernels without CONFIG_X86_IOPL_IOPERM have none. */
+static bool has_ports(pid_t tid)
+{
+	static uint64_t map[IO_BITMAP_BYTES / sizeof(uint64_t)];
+	static bool none;
+	struct iovec iov = { map, sizeof(map) };
+
+	if (none)
+		return false;
+	if (syscall(SYS_ptrace, (long)PTRACE_GETREGSET, (long)tid, (long)NT_386_IOPERM, &iov) == 0)
+		return true;
+	none = errno == EINVAL || errno == ENODEV;
+	return false;
+}
+
 static int check_thread(struct check *c, struct cr_tracee *t, struct cr_err *err)
 {
 	const char *status, *seccomp;
@@ -198,6 +219,9 @@ static int check_thread(struct check *c, struct cr_tracee *t, struct cr_err *err
 		return -1;
 	if (has_word(status, "x86_Thread_features", "shstk") &&
 	    refuse_agent(c, t->pid, object, "has a shadow stack: not supported", "", err) < 0)
+		return -1;
+	if (has_ports(t->tid) &&
+	    refuse(c, t->pid, object, "may use I/O ports (ioperm): not supported", "", err) < 0)
 		return -1;
 	seccomp = cr_proc_field(status, "Seccomp");
 	if (seccomp && *seccomp == '1')
@@ -235,6 +259,20 @@ static int check_labels(struct check *c, const struct cr_process *p, struct cr_e
 	return 0;
 }
 
+/* The upper bits of addresses that the CPU ignores (LAM, 6.4). */
+static int check_tags(struct check *c, const struct cr_process *p, struct cr_err *err)
+{
+	const char *status = cr_tracee_status(&p->threads[0], err), *mask;
+
+	if (!status)
+		return -1;
+	mask = cr_proc_field(status, "untag_mask");
+	if (!mask || strtoull(mask, NULL, 16) == UINT64_MAX)
+		return 0;
+	return refuse(c, p->pid, "",
+		      "has tags in its addresses (ARCH_ENABLE_TAGGED_ADDR): not supported", "", err);
+}
+
 static int check_process(struct check *c, const struct cr_process *p, const struct kin *kin,
 			 struct cr_err *err)
 {
@@ -245,6 +283,8 @@ static int check_process(struct check *c, const struct cr_process *p, const stru
 	if (check_namespaces(c, p, err) < 0 || check_shared(c, p, &kin->share, err) < 0)
 		return -1;
 	if (!c->no_labels && check_labels(c, p, err) < 0)
+		return -1;
+	if (check_tags(c, p, err) < 0)
 		return -1;
 	for (unsigned int k = 0; k < p->n_threads; k++)
 		if (check_thread(c, &p->threads[k], err) < 0)

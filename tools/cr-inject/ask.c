@@ -23,6 +23,11 @@
 #define PR_GET_MDWE 66			/* 6.3 */
 #endif
 #define PR_GET_MEMORY_MERGE_NR 68	/* 6.4 */
+#define PR_SCHED_CORE_NR 62		/* 5.14; PR_SCHED_CORE_GET is 0, as is one thread */
+#define PR_TIMER_IDS_NR 77		/* PR_TIMER_CREATE_RESTORE_IDS, 6.15 */
+#define PR_TIMER_IDS_GET 2
+#define PR_FUTEX_HASH_NR 78		/* 6.16 */
+#define PR_FUTEX_HASH_GET_SLOTS_NR 2
 #define MEMBARRIER_GET_REGISTRATIONS (1 << 9)	/* 6.3 */
 #define ARCH_GET_XCOMP_PERM_NR 0x1022	/* 5.16 */
 
@@ -89,9 +94,14 @@ static void add_thread(struct ask *a, pid_t pid, bool filtered)
 	op = add_result(a, SYS_kcmp, (uint64_t)pid, THREAD(sees_us));
 	op->arg[1] = getpid();
 	op->arg[2] = LANDLOCK_KCMP_VM;
-	if (!filtered)
-		add_result(a, SYS_keyctl, KEYCTL_GET_KEYRING_ID, THREAD(keyring))->arg[1] =
-			KEY_SPEC_THREAD_KEYRING;
+	op = add_to(a, SYS_prctl, PR_SCHED_CORE_NR, 4, THREAD(core_cookie));
+	op->expect = CR_EXPECT_ANY;	/* without CONFIG_SCHED_CORE, without SMT */
+	if (filtered)
+		return;
+	add_result(a, SYS_keyctl, KEYCTL_GET_KEYRING_ID, THREAD(keyring))->arg[1] =
+		KEY_SPEC_THREAD_KEYRING;
+	add_result(a, SYS_keyctl, KEYCTL_SET_REQKEY_KEYRING, THREAD(request_keyring))->arg[1] =
+		KEY_REQKEY_DEFL_NO_CHANGE;
 }
 
 void ask_build_thread(struct ask *a, pid_t pid, bool filtered)
@@ -144,6 +154,10 @@ void ask_build_process(struct ask *a, pid_t pid, bool filtered)
 	add_result(a, SYS_prctl, PR_GET_THP_DISABLE, PROCESS(thp_disable));
 	add_result(a, SYS_prctl, PR_GET_MDWE, PROCESS(mdwe));
 	add_result(a, SYS_prctl, PR_GET_MEMORY_MERGE_NR, PROCESS(memory_merge));
+	add_result(a, SYS_prctl, PR_TIMER_IDS_NR, PROCESS(timer_restore_ids))->arg[1] =
+		PR_TIMER_IDS_GET;
+	add_result(a, SYS_prctl, PR_FUTEX_HASH_NR, PROCESS(futex_slots))->arg[1] =
+		PR_FUTEX_HASH_GET_SLOTS_NR;
 	op = add_to(a, SYS_waitid, P_ALL, 2, PROCESS(child_news));
 	op->arg[3] = NEWS_OPTIONS | WSTOPPED | WCONTINUED;
 	op->expect = CR_EXPECT_ANY;	/* without children */
@@ -213,6 +227,8 @@ int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data
 	m.thp_disable = positive(d->thp_disable);
 	m.mdwe = positive(d->mdwe);
 	m.membarrier = positive(d->membarrier);
+	m.timer_restore_ids = d->timer_restore_ids > 0;
+	m.futex_slots_plus_1 = d->futex_slots < 0 ? 0 : (uint32_t)d->futex_slots + 1;
 	m.memory_merge = positive(d->memory_merge);
 	m.xstate_permitted = d->xstate_permitted;
 	m.lock_future = lock_future;
@@ -266,6 +282,7 @@ int ask_put_thread(struct cr_stage *st, pid_t pid, pid_t tid, const struct ask_t
 	m.spec_store_bypass = positive(d->spec_store_bypass);
 	m.spec_indirect_branch = positive(d->spec_indirect_branch);
 	m.spec_l1d_flush = positive(d->spec_l1d_flush);
+	m.request_keyring = d->request_keyring > 0 ? (int32_t)d->request_keyring : 0;
 	fill_mempolicy(d, &m, &policy);
 	return cr_stage_put(st, CR_KIND_THREAD_INSIDE, &m, err);
 }

@@ -36,7 +36,10 @@ struct ask_thread_data {
 	int64_t spec_indirect_branch;
 	int64_t spec_l1d_flush;
 	int64_t sees_us;	/* see landlock.h */
-	int64_t keyring;	/* its own one; not asked under seccomp filters */
+	uint64_t core_cookie;	/* PR_SCHED_CORE, 0: none */
+	/* Not asked under seccomp filters. */
+	int64_t keyring;	/* its own one */
+	int64_t request_keyring;
 };
 
 struct ask_sigaction {
@@ -60,6 +63,8 @@ struct ask_process_data {
 	int64_t mdwe;
 	int64_t memory_merge;
 	int64_t membarrier;
+	int64_t timer_restore_ids;
+	int64_t futex_slots;
 	/* Not asked under seccomp filters. */
 	int64_t keyring;
 	int64_t ldt_size;

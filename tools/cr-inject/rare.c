@@ -27,9 +27,13 @@ int rare_check_thread(struct cr_stage *st, pid_t pid, uint32_t tid, const struct
 {
 	char object[32];
 
+	snprintf(object, sizeof(object), "thread %u", tid);
+	if (d->core_cookie &&
+	    cr_stage_refuse(st, pid, object, "has a core scheduling cookie: not supported",
+			    "run it without PR_SCHED_CORE", err) < 0)
+		return -1;
 	if (d->keyring <= 0)
 		return 0;
-	snprintf(object, sizeof(object), "thread %u", tid);
 	return cr_stage_refuse(st, pid, object, "has a thread keyring: not supported",
 			       "keep the keys in another keyring", err);
 }

@@ -4,6 +4,7 @@
 #include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,6 +19,9 @@
 
 #define PR_SET_MDWE_NR 65		/* 6.3 */
 #define PR_SET_MEMORY_MERGE_NR 67	/* 6.4 */
+#define PR_FUTEX_HASH_NR 78		/* 6.16 */
+#define PR_FUTEX_HASH_SET_SLOTS_NR 1
+#define FUTEX_SLOTS_MIN 16		/* that the kernel gives by itself */
 #define ARCH_REQ_XCOMP_PERM_NR 0x1023	/* 5.16 */
 #define ARCH_GET_XCOMP_PERM_NR 0x1022
 #define XFEATURE_TILE_DATA 18
@@ -104,6 +108,28 @@ int special_write(const struct task_image *t, struct cr_err *err)
 	return 0;
 }
 
+/*
+ * The kernel gives the first thread of a process, and every other one after
+ * it, a table of futexes of four slots a thread, up to the number of
+ * processors.  All else was asked for; it has to do with time only.
+ */
+static void futex_slots(const struct task_image *t, struct vec *v)
+{
+	uint32_t slots = t->inside->futex_slots_plus_1 - 1;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	bool own;
+
+	if (!t->inside->futex_slots_plus_1)
+		return;
+	if (slots)
+		own = slots < FUTEX_SLOTS_MIN || (long)slots >= 8 * cpus + FUTEX_SLOTS_MIN;
+	else
+		own = t->n_threads > 1;
+	if (own)
+		vec_try(v, LABEL_PRCTL, SYS_prctl, PR_FUTEX_HASH_NR, PR_FUTEX_HASH_SET_SLOTS_NR,
+			slots);
+}
+
 void special_process(const struct task_image *t, struct vec *v)
 {
 	const Cr__Inside *in = t->inside;
@@ -123,6 +149,7 @@ void special_process(const struct task_image *t, struct vec *v)
 	for (uint32_t bit = 0; bit < 32; bit++)
 		if (in->membarrier & 1u << bit)
 			vec_sys(v, LABEL_PRCTL, SYS_membarrier, 1u << bit, 0, 0);
+	futex_slots(t, v);
 	if (in->mdwe)
 		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_MDWE_NR, in->mdwe);
 }
@@ -185,6 +212,9 @@ int special_thread(const struct task_image *t, unsigned int n, struct vec *v, st
 		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV);
 	if (in->no_cpuid)
 		vec_sys(v, LABEL_PRCTL, SYS_arch_prctl, ARCH_SET_CPUID, 0);
+	if (in->request_keyring)
+		vec_sys(v, LABEL_PRCTL, SYS_keyctl, KEYCTL_SET_REQKEY_KEYRING,
+			in->request_keyring);
 	if (in->mce_kill != PR_MCE_KILL_DEFAULT)
 		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_MCE_KILL, PR_MCE_KILL_SET, in->mce_kill);
 	if (in->io_flusher)

@@ -95,7 +95,7 @@ int timers_create(const struct task_image *t, struct vec *v, struct arena *a, st
 	uint32_t next = 0;
 	int32_t *id;
 
-	if (!in->n_timers)
+	if (!in->n_timers && !in->timer_restore_ids)
 		return 0;
 	none = arena_alloc(a, sizeof(*none), err);
 	id = arena_alloc(a, sizeof(*id), err);
@@ -111,7 +111,7 @@ int timers_create(const struct task_image *t, struct vec *v, struct arena *a, st
 			return -1;
 		next = in->timers[i]->id + 1;
 	}
-	if (wish)
+	if (wish && !in->timer_restore_ids)
 		vec_sys(v, LABEL_TIMER, SYS_prctl, PR_TIMER_IDS, PR_TIMER_IDS_OFF);
 	return 0;
 }
