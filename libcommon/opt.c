@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "opt.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "msg.h"
 #include "parse.h"
@@ -163,6 +165,15 @@ static void builtin(const struct cr_opt_spec *spec, int c, char **argv)
 	}
 }
 
+/* A descriptor of ours that came to stand in the place of one of the standard ones
+ * would be written to by every message, and handed on as one of them. */
+static void open_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			exit(CR_SYSTEM);
+}
+
 int cr_opt_parse(const struct cr_opt_spec *spec, int argc, char **argv)
 {
 	char shorts[2 * MAX_OPTS + 8];
@@ -171,6 +182,7 @@ int cr_opt_parse(const struct cr_opt_spec *spec, int argc, char **argv)
 	int c, left;
 
 	cr_prog = spec->name;
+	open_standard();
 	build_tables(spec, shorts, longs);
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {

@@ -25,6 +25,7 @@
 #include "lock.h"
 #include "mates.h"
 #include "mem.h"
+#include "own.h"
 #include "ref.h"
 #include "share.h"
 #include "special.h"
@@ -72,27 +73,6 @@ static int await_zombies(struct restore *r, const struct task_image *t, struct c
 			return cr_err_sys(err, "zombie %u", c->task->pid);
 	}
 	return 0;
-}
-
-static int write_own(const char *path, const char *text, struct cr_err *err)
-{
-	cr_auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		return cr_err_sys(err, "unable to write %s to %s", text, path);
-	return 0;
-}
-
-static int set_process(const struct task_image *t, struct cr_err *err)
-{
-	char text[16];
-
-	if (t->task->oom_score_adj) {
-		snprintf(text, sizeof(text), "%d", t->task->oom_score_adj);
-		if (write_own("/proc/self/oom_score_adj", text, err) < 0)
-			return -1;
-	}
-	return special_write(t, err);
 }
 
 /* After everything is opened: root, working directory, umask. */
@@ -269,7 +249,8 @@ static int become(struct restore *r, const struct task_image *t, struct cr_err *
 {
 	if (task_is_zombie(t))
 		zombie_die(t);
-	if (await_zombies(r, t, err) < 0 || files_restore(r, t, err) < 0 || set_process(t, err) < 0)
+	if (await_zombies(r, t, err) < 0 || files_restore(r, t, err) < 0 || own_cast_off(&r->own, t, err) < 0 ||
+	    special_write(t, err) < 0)
 		return cr_err_wrap(err, "pid %u", t->task->pid);
 	if (run_agent(r, t, err) < 0)
 		return cr_err_wrap(err, "pid %u", t->task->pid);

@@ -82,6 +82,12 @@ struct options {
 	int notify_fd; /* the root's descriptor to write to, -1: none */
 };
 
+struct own { /* what we have from who called us, see own.h */
+	uint64_t ignored;	/* signals */
+	int oom_score_adj;
+	bool thp_disable, memory_merge, io_flusher, mce_kill, no_tsc, no_cpuid, mempolicy;
+};
+
 struct restore {
 	struct options opts;
 	struct image img;
@@ -98,6 +104,7 @@ struct restore {
 	int own_pidfd;
 	struct own_map maps[OWN_MAPS];
 	struct rlimit limits[RLIM_NLIMITS];	/* our own, which all processes begin with */
+	struct own own;
 	bool huge_pages;	/* the administrator does not forbid them */
 	unsigned int n_maps;
 	struct object_fd *shmems;

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "own.h"
+
+#include <asm/prctl.h>
+#include <fcntl.h>
+#include <linux/mempolicy.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "msg.h"
+#include "proc.h"
+
+#define PR_SET_MEMORY_MERGE_NR 67	/* 6.4 */
+#define PR_GET_MEMORY_MERGE_NR 68
+
+static int read_oom(int *out, struct cr_err *err)
+{
+	cr_auto_free char *text = NULL;
+
+	if (cr_proc_read(getpid(), "oom_score_adj", &text, NULL, err) < 0)
+		return -1;
+	*out = (int)strtol(text, NULL, 10);
+	return 0;
+}
+
+int own_read(struct own *own, struct cr_err *err)
+{
+	cr_auto_free char *status = NULL;
+	const char *ignored;
+	int mode = PR_TSC_ENABLE, policy = 0;
+
+	if (cr_proc_read(getpid(), "status", &status, NULL, err) < 0 ||
+	    read_oom(&own->oom_score_adj, err) < 0)
+		return -1;
+	ignored = cr_proc_field(status, "SigIgn");
+	own->ignored = ignored ? strtoull(ignored, NULL, 16) : 0;
+	/* Nobody can take it back. */
+	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) > 0)
+		cr_msg("there is a seccomp filter on this program, and on the tree with it");
+	own->thp_disable = prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) > 0;
+	own->memory_merge = prctl(PR_GET_MEMORY_MERGE_NR, 0, 0, 0, 0) > 0;
+	own->io_flusher = prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0) > 0;
+	own->mce_kill = prctl(PR_MCE_KILL_GET, 0, 0, 0, 0) != PR_MCE_KILL_DEFAULT;
+	own->no_tsc = prctl(PR_GET_TSC, &mode) == 0 && mode != PR_TSC_ENABLE;
+	own->no_cpuid = syscall(SYS_arch_prctl, ARCH_GET_CPUID, 0) == 0;
+	own->mempolicy = syscall(SYS_get_mempolicy, &policy, NULL, 0, NULL, 0) == 0 &&
+			 policy != MPOL_DEFAULT;
+	return 0;
+}
+
+static int set_oom_score_adj(int value, struct cr_err *err)
+{
+	cr_auto_fd int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || dprintf(fd, "%d", value) < 0)
+		return cr_err_sys(err, "unable to set its oom_score_adj to %d", value);
+	return 0;
+}
+
+static int settings(const struct own *own, struct cr_err *err)
+{
+	if (own->thp_disable && prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0) < 0)
+		return cr_err_sys(err, "PR_SET_THP_DISABLE");
+	if (own->memory_merge && prctl(PR_SET_MEMORY_MERGE_NR, 0, 0, 0, 0) < 0)
+		return cr_err_sys(err, "PR_SET_MEMORY_MERGE");
+	if (own->io_flusher && prctl(PR_SET_IO_FLUSHER, 0, 0, 0, 0) < 0)
+		return cr_err_sys(err, "PR_SET_IO_FLUSHER");
+	if (own->mce_kill && prctl(PR_MCE_KILL, PR_MCE_KILL_CLEAR, 0, 0, 0) < 0)
+		return cr_err_sys(err, "PR_MCE_KILL");
+	if (own->no_tsc && prctl(PR_SET_TSC, PR_TSC_ENABLE) < 0)
+		return cr_err_sys(err, "PR_SET_TSC");
+	if (own->no_cpuid && syscall(SYS_arch_prctl, ARCH_SET_CPUID, 1) < 0)
+		return cr_err_sys(err, "ARCH_SET_CPUID");
+	if (own->mempolicy && syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0) < 0)
+		return cr_err_sys(err, "set_mempolicy");
+	return 0;
+}
+
+int own_cast_off(const struct own *own, const struct task_image *t, struct cr_err *err)
+{
+	static const uint64_t by_default[4];	/* struct sigaction of the kernel */
+
+	/* The C library keeps some signals from us. */
+	for (int sig = 1; sig <= 64; sig++)
+		if (own->ignored & 1ull << (sig - 1) &&
+		    syscall(SYS_rt_sigaction, sig, by_default, NULL, sizeof(uint64_t)) < 0)
+			return cr_err_sys(err, "signal %d", sig);
+	if (own->oom_score_adj != t->task->oom_score_adj &&
+	    set_oom_score_adj(t->task->oom_score_adj, err) < 0)
+		return -1;
+	return settings(own, err);
+}
