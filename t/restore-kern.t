@@ -70,4 +70,17 @@ subtest 'System V segments' => sub {
 	$t->verify('segments are made again');
 	is(syscall($shmget, $key, 0, 0), $id, 'with the same id');
 };
+# The last one: this setting of our pid namespace cannot be taken back.
+subtest 'memfds where they are not executable by themselves' => sub {
+	my $sysctl = '/proc/sys/vm/memfd_noexec';
+	plan skip_all => "no $sysctl" unless -e $sysctl;
+	my $t = CRTarget->start('memfd');
+	$t->ready && $t->checkpoint or return;
+	$t->gone;
+	my $r = run(['sh', '-c', "echo 1 >$sysctl"]);
+	return diag($r->{err}) if $r->{status};
+	$t->restore_detached or return;
+	$t->verify('modes and seals are what they were');
+};
+
 done_testing;

@@ -48,6 +48,8 @@ our @ALL = (
 	[fds => 'epoll', 'epoll'],
 	[fds => 'pidfd', 'pidfd'],
 	[kern => 'memfds', 'memfd'],
+	[kern => 'a program in a memfd', 'memexe'],
+	[kern => 'a program in a sealed memfd', 'memexe', args => ['sealed']],
 	[kern => 'message queues', 'mqueue'],
 	[kern => 'io_uring', 'uring'],
 	[kern => 'AIO', 'aio'],

@@ -296,8 +296,7 @@ static int fill_layout(struct work *w, struct cr_err *err)
 	if (cr_proc_stat(w->t->eye, &st, err) < 0)
 		return -1;
 	/* Both are sums over all mappings: nothing but an agent came or went. */
-	if (st.field[23] != w->maps.total &&
-	    !cr_agent_has_length(st.field[23] - w->maps.total))
+	if (st.field[23] != w->maps.total && !cr_agent_has_length(st.field[23] - w->maps.total))
 		return cr_err_set(err, CR_SYSTEM,
 				  "its address space changed while it was read: %" PRIu64
 				  " bytes, then %" PRIu64,
@@ -329,8 +328,12 @@ static int fill_exe(struct work *w, struct cr_err *err)
 	w->mm.exe = NULL;
 	if (w->d->rehearsal)
 		return 0;
+	if (exe->nature == MAPPED_SHMEM) {
+		w->mm.exe_shmem = exe->shmem;
+		return 0;
+	}
 	return cr_stage_refuse(w->d->st, w->t->pid, "exe",
-			       exe->nature == MAPPED_REFUSED ? exe->kind : "a program in a memfd",
+			       exe->nature == MAPPED_REFUSED ? exe->kind : "not a file",
 			       exe->nature == MAPPED_REFUSED ? exe->remedy : "run it from a file",
 			       err);
 }

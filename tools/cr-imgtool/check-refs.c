@@ -26,6 +26,7 @@ static const struct {
 	{ "EpollItem", "file", IDS_FILE, false, "no open file description" },
 	{ "FileOwner", "file", IDS_FILE, false, "no open file description" },
 	{ NULL, "shmem", IDS_SHMEM, true, "no shared memory object" },
+	{ NULL, "exe_shmem", IDS_SHMEM, true, "no shared memory object" },
 	{ "FileLock", "file", IDS_FILE, false, "no open file description" },
 	{ NULL, "ghost", IDS_GHOST, true, "no deleted file" },
 	{ "FileRef", "embedded", IDS_GHOST, true, "no carried file" },

@@ -18,6 +18,7 @@
 #include "file.h"
 #include "ghost-place.h"
 #include "image.h"
+#include "memfd.h"
 #include "msg.h"
 #include "ref.h"
 
@@ -146,10 +147,10 @@ static int make_memfd(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
 	const char *name = strncmp(g->path, MEMFD, sizeof(MEMFD) - 1) == 0 ?
 				   g->path + sizeof(MEMFD) - 1 :
 				   g->path;
-	cr_auto_fd int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	cr_auto_fd int fd = memfd_make(name, g->mode, g->seals, err);
 
 	if (fd < 0)
-		return cr_err_sys(err, "memfd_create");
+		return -1;
 	if (fill(r, g, fd, err) < 0 || set_fd_attributes(g, fd, err) < 0)
 		return -1;
 	if (g->seals && fcntl(fd, F_ADD_SEALS, g->seals) < 0)

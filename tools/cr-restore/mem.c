@@ -86,15 +86,25 @@ static void check_count(struct restore *r, const struct task_image *t)
 		       n + EXTRA_MAPPINGS);
 }
 
+static bool is_shmem(const struct restore *r, uint32_t id)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_SHMEM];
+
+	for (unsigned int i = 0; id && i < l->count; i++)
+		if (((const Cr__Shmem *)l->items[i])->id == id)
+			return true;
+	return false;
+}
+
 /* The files of the address space, and the kernel's own mappings in it. */
 int mem_check(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
 	char object[40];
 
 	check_count(r, t);
-	if (!t->mm->exe)
+	if (!t->mm->exe && !is_shmem(r, t->mm->exe_shmem))
 		return cr_err_set(err, CR_BAD_INPUT, "pid %u: no executable", t->task->pid);
-	if (ref_check(r, t->task->pid, t->mm->exe, CR_FILEREF_EXACT, err) < 0)
+	if (t->mm->exe && ref_check(r, t->task->pid, t->mm->exe, CR_FILEREF_EXACT, err) < 0)
 		return -1;
 	for (size_t i = 0; i < t->mm->n_files; i++)
 		if (ref_check(r, t->task->pid, t->mm->files[i], CR_FILEREF_EXACT, err) < 0)
@@ -373,12 +383,23 @@ static void protect_all(struct mapper *m)
 	}
 }
 
+static int open_exe(const struct mapper *m, struct cr_err *err)
+{
+	const Cr__Mm *mm = m->t->mm;
+	const struct object_fd *o;
+
+	if (mm->exe)
+		return ref_open(m->r, mm->exe, O_RDONLY, err);
+	o = object_find(m->r->shmems, m->r->n_shmems, mm->exe_shmem);
+	return o ? o->fd[0] : cr_err_set(err, CR_BAD_INPUT, "its program is missing");
+}
+
 static int set_layout(struct mapper *m, struct cr_err *err)
 {
 	const Cr__Mm *mm = m->t->mm;
 	struct prctl_mm_map *map = arena_alloc(m->a, sizeof(*map), err);
 	uint8_t *auxv = arena_alloc(m->a, mm->auxv.len, err);
-	int exe = ref_open(m->r, mm->exe, O_RDONLY, err);
+	int exe = open_exe(m, err);
 
 	if (!map || !auxv || exe < 0)
 		return -1;

@@ -1,11 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /* memfd: the object is a Shmem or a Ghost, made before; opened again here. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "file-kinds.h"
+#include "memfd.h"
 #include "restore.h"
+
+#ifndef MFD_EXEC /* 6.3 */
+#define MFD_NOEXEC_SEAL 0x0008u
+#define MFD_EXEC 0x0010u
+#endif
+#ifndef F_SEAL_EXEC /* 6.3 */
+#define F_SEAL_EXEC 0x0020
+#endif
+
+int memfd_make(const char *name, uint32_t mode, uint32_t seals, struct cr_err *err)
+{
+	bool never = !(mode & 0111) && seals & F_SEAL_EXEC;
+	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd = memfd_create(name, flags | (never ? MFD_NOEXEC_SEAL : MFD_EXEC));
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(name, flags);
+	if (fd < 0)
+		return cr_err_sys(err, "memfd_create of %s%s", name,
+				  errno == EACCES ? " (vm.memfd_noexec is 2)" : "");
+	return fd;
+}
 
 static const struct object_fd *object_of(struct restore *r, const Cr__Memfd *m)
 {

@@ -12,6 +12,7 @@
 #include "clean.h"
 #include "crc32c.h"
 #include "file.h"
+#include "memfd.h"
 #include "sysv.h"
 
 #define PAGE 4096ull
@@ -53,12 +54,23 @@ static int make_anonymous(const Cr__Shmem *s, struct cr_err *err)
 	return fd;
 }
 
+/* Some task's program: what is open for writing is not executed. */
+static bool is_program(const struct restore *r, const Cr__Shmem *s)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_MM];
+
+	for (unsigned int i = 0; i < l->count; i++)
+		if (((const Cr__Mm *)l->items[i])->exe_shmem == s->id)
+			return true;
+	return false;
+}
+
 static int make_memfd(const Cr__Shmem *s, struct cr_err *err)
 {
-	int fd = memfd_create(s->name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_make(s->name, s->mode, s->seals, err);
 
 	if (fd < 0)
-		return cr_err_sys(err, "memfd_create");
+		return -1;
 	if (ftruncate(fd, (off_t)s->size) < 0) {
 		cr_err_sys(err, "shared object %u: unable to give it %llu bytes", s->id,
 			   (unsigned long long)s->size);
@@ -118,14 +130,16 @@ static int fill(const struct restore *r, const Cr__Shmem *s, int fd, struct cr_e
  * This seal leaves the mappings writable that were made before it, so it is put
  * on when the tasks have theirs; and with it the one that forbids further seals.
  */
-static uint32_t late_seals(const Cr__Shmem *s)
+static uint32_t late_seals(const struct restore *r, const Cr__Shmem *s)
 {
+	if (is_program(r, s))
+		return 0;
 	return s->seals & F_SEAL_FUTURE_WRITE ? s->seals & (F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) : 0;
 }
 
-static int set_attributes(const Cr__Shmem *s, int fd, struct cr_err *err)
+static int set_attributes(const struct restore *r, const Cr__Shmem *s, int fd, struct cr_err *err)
 {
-	uint32_t seals = s->seals & ~late_seals(s);
+	uint32_t seals = s->seals & ~late_seals(r, s);
 
 	if (fchown(fd, s->uid, s->gid) < 0 || fchmod(fd, (mode_t)(s->mode & 07777)) < 0)
 		return cr_err_sys(err, "shared object %u: unable to set its owner and mode", s->id);
@@ -144,8 +158,8 @@ int shmems_finish(struct restore *r, struct cr_err *err)
 
 		if (s->sysv && sysv_finish(s, err) < 0)
 			return -1;
-		if (s->memfd && late_seals(s) && o &&
-		    fcntl(o->fd[1], F_ADD_SEALS, late_seals(s)) < 0)
+		if (s->memfd && late_seals(r, s) && o &&
+		    fcntl(o->fd[1], F_ADD_SEALS, late_seals(r, s)) < 0)
 			return cr_err_sys(err, "shared object %u: F_ADD_SEALS", s->id);
 	}
 	return 0;
@@ -164,14 +178,18 @@ static int make(struct restore *r, const Cr__Shmem *s, struct object_fd *o, stru
 	o->fd[1] = file_stash(r, fd, err);
 	if (o->fd[1] < 0 || fill(r, s, o->fd[1], err) < 0)
 		return -1;
-	if (s->memfd && set_attributes(s, o->fd[1], err) < 0)
+	if (s->memfd && set_attributes(r, s, o->fd[1], err) < 0)
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", o->fd[1]);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return cr_err_sys(err, "shared object %u", s->id);
 	o->fd[0] = file_stash(r, fd, err);
-	return o->fd[0] < 0 ? -1 : 0;
+	if (o->fd[0] < 0)
+		return -1;
+	if (is_program(r, s) && dup3(o->fd[0], o->fd[1], O_CLOEXEC) < 0)
+		return cr_err_sys(err, "shared object %u", s->id);
+	return 0;
 }
 
 int shmems_make(struct restore *r, struct cr_err *err)
