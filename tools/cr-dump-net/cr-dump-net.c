@@ -10,6 +10,7 @@
 
 #include "clean.h"
 #include "fault.h"
+#include "lock.h"
 #include "net.h"
 #include "peek.h"
 
@@ -26,6 +27,8 @@ static const struct cr_opt options[] = {
 	  &net.opts.skip_in_flight },
 	{ 0, "tcp-close", CR_OPT_BOOL, NULL, "restore TCP connections as closed sockets",
 	  &net.opts.tcp_close },
+	{ 0, "action-script", CR_OPT_LIST, "CMD", "run CMD to lock and unlock the network",
+	  &net.opts.scripts },
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };
 
@@ -115,6 +118,8 @@ static int record(struct cr_stage *st, void *ctx, const struct cr_record *rec, c
 	struct net *n = ctx;
 
 	n->st = st;
+	if (rec->kind == CR_KIND_TASK)
+		return lock_begin(n, msg, err);
 	if (rec->kind != CR_KIND_SOCKET)
 		return 0;
 	if (dump_socket(n, m, err) < 0)
@@ -137,16 +142,23 @@ static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 
 int main(int argc, char **argv)
 {
-	static const uint16_t wants[] = { CR_KIND_SOCKET, 0 };
-	static const struct cr_stage_ops ops = {
+	static const uint16_t wants[] = { CR_KIND_SOCKET, CR_KIND_TASK, 0 };
+	static const uint16_t wants_sockets[] = { CR_KIND_SOCKET, 0 };
+	struct cr_stage_ops ops = {
 		.record = record,
 		.finish = finish,
-		.wants = wants,
+		.wants = wants_sockets,
 	};
 	int ret;
 
 	cr_opt_parse(&spec, argc, argv);
+	if (net.opts.scripts.count) {
+		if (!net.opts.dir)
+			cr_opt_usage("--action-script: -D DIR is missing (see -h)");
+		ops.wants = wants;
+	}
 	ret = cr_stage_run(&ops, &net);
+	lock_end(&net);
 	net_free(&net);
 	return ret;
 }

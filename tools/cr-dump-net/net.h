@@ -35,6 +35,7 @@ struct sock {
 struct net_opts {
 	const char *dir;
 	struct cr_opt_list external;
+	struct cr_opt_list scripts;
 	bool ext_unix;
 	bool skip_in_flight;
 	bool tcp_close;
@@ -43,6 +44,7 @@ struct net_opts {
 struct unix_all;
 struct peek;
 struct block;
+struct lock;
 
 struct net {
 	struct cr_stage *st;
@@ -53,6 +55,7 @@ struct net {
 	struct unix_all *unix_all;	/* see unix.h */
 	struct groups *groups;	/* see inet-groups.c */
 	struct peek *peek;
+	struct lock *lock;	/* see lock.h */
 	struct block *blocks;	/* of net_alloc() */
 	uint64_t count;
 };

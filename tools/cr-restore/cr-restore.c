@@ -46,6 +46,7 @@
 #include "paths.h"
 #include "pidns.h"
 #include "restore.h"
+#include "script.h"
 #include "shmem.h"
 #include "sysv.h"
 #include "tty.h"
@@ -54,6 +55,7 @@
 
 static const char *notify, *cpu_cap;
 static struct restore r = { .opts = { .status_fd = -1, .notify_fd = -1 } };
+static struct pidns copy;
 
 static const struct cr_opt options[] = {
 	{ 'D', "images-dir", CR_OPT_STR, "DIR", "the image directory", &r.opts.dir },
@@ -209,6 +211,16 @@ static int await(struct cr_err *err)
 	return ret;
 }
 
+/* The namespaces are there, and nobody of the tree yet. */
+static int setup_namespaces(struct cr_err *err)
+{
+	if (!r.opts.scripts.count)
+		return 0;
+	if (r.opts.new_pid_ns)
+		return pidns_ask(&copy, err);
+	return r.opts.time_ns ? action_run(&r, "setup-namespaces", 0, err) : 0;
+}
+
 /* From the first process to the last moment before the tree lives. */
 static int build(pid_t *root, struct cr_err *err)
 {
@@ -218,12 +230,13 @@ static int build(pid_t *root, struct cr_err *err)
 	/* Orphans of a failed restore come to us, and we can reap them. */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return cr_err_sys(err, "PR_SET_CHILD_SUBREAPER");
-	if (clocks_enter(&r, err) < 0 || family_start(&r, err) < 0 || clocks_leave(&r, err) < 0 ||
+	if (clocks_enter(&r, err) < 0 || setup_namespaces(err) < 0 || family_start(&r, err) < 0 || clocks_leave(&r, err) < 0 ||
 	    await(err) < 0 || family_end(&r, err) < 0)
 		return -1;
 	*root = (pid_t)slot_at(&r, 0)->pid;
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
-	if (action_run(&r, "post-restore", *root, err) < 0)
+	if (action_run(&r, "post-restore", *root, err) < 0 ||
+	    action_run(&r, "network-unlock", *root, err) < 0)
 		return -1;
 	ttys_foreground(&r);
 	if (orphans_send(&r, err) < 0)
@@ -299,23 +312,32 @@ static int restore_and_free(pid_t *root, struct cr_err *err)
 	return 0;
 }
 
+/* Outside, where the namespace's process 1 has another number. */
+static int at_new_namespaces(pid_t init, struct cr_err *err)
+{
+	for (unsigned int i = 0; i < r.opts.scripts.count; i++)
+		if (cr_script_run(r.opts.scripts.items[i], r.opts.dir, "setup-namespaces", init,
+				  err) < 0)
+			return -1;
+	return 0;
+}
+
 /* In a namespace of its own: from inside there is no way back. */
 static int restore_copy(struct cr_err *err)
 {
-	struct pidns ns;
 	pid_t root = -1;
 	bool inside = false;
 	int status = 0;
 
-	if (pidns_enter(&ns, &inside, err) < 0 && !inside)
+	if (pidns_enter(&copy, &inside, err) < 0 && !inside)
 		return cr_err_report(err);
 	if (inside) {
 		if (err->class || restore_and_free(&root, err) < 0 ||
-		    pidns_tell(&ns, root, err) < 0)
+		    pidns_tell(&copy, root, err) < 0)
 			_exit(cr_err_report(err));
-		pidns_init(&ns, root, r.opts.detached);
+		pidns_init(&copy, root, r.opts.detached);
 	}
-	if (pidns_await(&ns, &root, &status) < 0)
+	if (pidns_await(&copy, at_new_namespaces, &root, &status) < 0)
 		return status;
 	if (write_pidfile(root, err) < 0)
 		return cr_err_report(err);
@@ -323,7 +345,7 @@ static int restore_copy(struct cr_err *err)
 	if (r.opts.detached)
 		return 0;
 	attend_forward(root);
-	return pidns_status(&ns);
+	return pidns_status(&copy);
 }
 
 static void check_options(int first, int argc)

@@ -23,6 +23,7 @@
 #include "proc.h"
 
 #define LOOKS 20
+#define ASK 1		/* the first byte of a message; 0: the tree lives */
 
 /* What there is to see of processes must be those of the namespace. */
 static int own_proc(struct cr_err *err)
@@ -177,16 +178,54 @@ static pid_t pid_of(int pidfd)
 	return pid ? (pid_t)strtol(pid, NULL, 10) : -1;
 }
 
-int pidns_await(struct pidns *ns, pid_t *root, int *status)
+/* The answer is an error, of class 0 when there was none. */
+int pidns_ask(struct pidns *ns, struct cr_err *err)
+{
+	struct cr_err answer;
+	ssize_t n = send(ns->sock, &(char){ ASK }, 1, MSG_NOSIGNAL);
+
+	if (n == 1)
+		do
+			n = recv(ns->sock, &answer, sizeof(answer), 0);
+		while (n < 0 && errno == EINTR);
+	if (n != sizeof(answer))
+		return cr_err_set(err, CR_SYSTEM, "who asked for the restore is gone");
+	if (!answer.class)
+		return 0;
+	*err = answer;
+	return -1;
+}
+
+static void answer(struct pidns *ns, int (*asked)(pid_t init, struct cr_err *err))
+{
+	struct cr_err err = { 0 };
+
+	if (asked(ns->init, &err) == 0)
+		memset(&err, 0, sizeof(err));
+	/* When nobody hears it, there is nobody. */
+	(void)!send(ns->sock, &err, sizeof(err), MSG_NOSIGNAL);
+}
+
+static ssize_t next_word(struct pidns *ns, struct word *w)
+{
+	ssize_t n;
+
+	word_init(w);
+	do
+		n = recvmsg(ns->sock, &w->mh, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+int pidns_await(struct pidns *ns, int (*asked)(pid_t init, struct cr_err *err), pid_t *root,
+		int *status)
 {
 	struct word w;
 	int pidfd, ended;
 	ssize_t n;
 
-	word_init(&w);
-	do
-		n = recvmsg(ns->sock, &w.mh, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while ((n = next_word(ns, &w)) == 1 && w.byte == ASK)
+		answer(ns, asked);
 	if (n == 1) {
 		pidfd = take_pidfd(&w.mh);
 		*root = pid_of(pidfd);

@@ -29,9 +29,14 @@ int pidns_enter(struct pidns *ns, bool *inside, struct cr_err *err) CR_MUST;
 int pidns_tell(struct pidns *ns, pid_t root, struct cr_err *err) CR_MUST;
 void pidns_init(struct pidns *ns, pid_t root, bool detached) __attribute__((noreturn));
 
+/* Inside: have the process outside do what it wants to do with the namespace. */
+int pidns_ask(struct pidns *ns, struct cr_err *err) CR_MUST;
+
 /* Outside: 0 and the root's pid; -1: it has failed, and said why; *status is
- * what to exit with. */
-int pidns_await(struct pidns *ns, pid_t *root, int *status);
+ * what to exit with.  @asked is called for pidns_ask(), with the pid of the
+ * namespace's process 1; what it fails with, pidns_ask() does. */
+int pidns_await(struct pidns *ns, int (*asked)(pid_t init, struct cr_err *err), pid_t *root,
+		int *status);
 
 /* The exit status of the root, as cr-restore gives it. */
 int pidns_status(struct pidns *ns);
