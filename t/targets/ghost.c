@@ -16,7 +16,7 @@
 #define MEMFD_SIZE 20000
 
 static int deleted, again, read_only, replaced, unnamed, empty, dir, device, mem, mapped;
-static int deep, deep_dir, deep_top, reopened;
+static int deep, deep_dir, deep_top, reopened, nameless;
 static struct stat was, dir_was;
 static uint64_t *map, *deep_map;
 
@@ -92,6 +92,7 @@ static void set_up(void)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	reopened = t_must(open(path, O_RDWR));
 	close(fd);
+	nameless = t_must(open(".", O_TMPFILE | O_EXCL | O_RDWR, 0600));
 	empty = t_must(open("empty", O_WRONLY | O_CREAT, 0600));
 	t_must(unlink("empty"));
 	t_must(mkdir("dir", 0711));
@@ -186,6 +187,10 @@ static void check_deep(void)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", reopened);
 	t_must(linkat(AT_FDCWD, path, deep_top, "linked", AT_SYMLINK_FOLLOW));
 	t_must(unlinkat(deep_top, "linked", 0));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", nameless);
+	t_true("one with O_TMPFILE|O_EXCL cannot be linked",
+	       linkat(AT_FDCWD, path, deep_top, "linked", AT_SYMLINK_FOLLOW) < 0 &&
+		       errno == ENOENT);
 	t_true("the directories have not come back",
 	       faccessat(deep_top, "gone", F_OK, 0) < 0 && errno == ENOENT);
 }

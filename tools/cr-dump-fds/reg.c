@@ -13,6 +13,7 @@
 #include "ghosts.h"
 #include "kinds.h"
 #include "natures.h"
+#include "peek.h"
 
 #define DELETED " (deleted)"
 
@@ -37,6 +38,43 @@ static bool match(const struct file *f)
 	       stateless_device(&f->sb);
 }
 
+static uint32_t inode_state(struct peek *p, int fd)
+{
+	uint64_t inode = peek_member(p, peek_file(p, fd), "file", "f_inode", 8);
+
+	return (uint32_t)peek_member(p, inode, "inode", "i_state", 4);
+}
+
+/* The bit of struct inode that tells them: see two files of our own. */
+static uint32_t linkable_bit(struct peek *p)
+{
+	cr_auto_fd int with = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	cr_auto_fd int without = open("/dev/shm", O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	uint32_t a, b;
+
+	if (with < 0 || without < 0)
+		return 0;
+	a = inode_state(p, with);
+	b = inode_state(p, without);
+	return !peek_fault(p) && (a & (a ^ b)) && !((a ^ b) & ((a ^ b) - 1)) ? a ^ b : 0;
+}
+
+/* Of O_TMPFILE|O_EXCL the second flag is not kept with the others. */
+static bool is_unlinkable(struct dump *d, const struct file *f)
+{
+	struct peek p = { .kernel = dump_peek(d) };
+	cr_auto_fd int fd = -1;
+	struct cr_err ignored;
+	uint32_t bit, state;
+
+	if (!p.kernel)
+		return false;
+	bit = linkable_bit(&p);
+	fd = file_get(f, &ignored);
+	state = bit && fd >= 0 ? inode_state(&p, fd) : bit;
+	return !peek_fault(&p) && !(state & bit) && bit;
+}
+
 static int put(struct dump *d, const struct file *f, Cr__FileRef *ref, struct cr_err *err)
 {
 	Cr__Reg m = CR__REG__INIT;
@@ -45,6 +83,9 @@ static int put(struct dump *d, const struct file *f, Cr__FileRef *ref, struct cr
 	m.ref = ref;
 	m.open_flags = f->flags;
 	m.pos = f->pos;
+	/* Opened again, it only has such a name. */
+	if (ref->ghost && ((f->flags & O_TMPFILE) == O_TMPFILE || strstr(f->target, "/#")))
+		m.unlinkable = is_unlinkable(d, f);
 	return cr_stage_put(d->st, CR_KIND_REG, &m, err);
 }
 

@@ -158,6 +158,20 @@ static int make_memfd(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
 	return cr_steal_fd(&fd);
 }
 
+/* May it be given a name?  A description of it says so. */
+static bool is_unlinkable(const struct restore *r, const Cr__Ghost *g)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_REG];
+
+	for (unsigned int i = 0; i < l->count; i++) {
+		const Cr__Reg *m = l->items[i];
+
+		if (m->unlinkable && m->ref && m->ref->ghost == g->id)
+			return true;
+	}
+	return false;
+}
+
 /* In the directory of its place, but without any name. */
 static int make_unnamed(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
 {
@@ -166,7 +180,9 @@ static int make_unnamed(struct restore *r, const Cr__Ghost *g, struct cr_err *er
 
 	if (place_dir(r->place, dir, sizeof(dir)) < 0)
 		return cr_err_set(err, CR_BAD_INPUT, "malformed path");
-	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	fd = open(dir,
+		  O_TMPFILE | O_RDWR | O_CLOEXEC | (g->tmpfile && is_unlinkable(r, g) ? O_EXCL : 0),
+		  0600);
 	if (fd < 0)
 		return cr_err_sys(err, "unable to make a nameless file in %s", dir);
 	if (fill(r, g, fd, err) < 0 || set_fd_attributes(g, fd, err) < 0)
