@@ -61,6 +61,7 @@ int main(void)
 	by_thread = t_must(open(".", O_RDONLY | O_DIRECTORY));
 	set_owner(own, F_OWNER_PID, getpid());
 	t_must(fcntl(own, F_SETSIG, SIGRTMIN + 1));
+	t_must(fcntl(plain, F_SETSIG, SIGRTMIN + 3));
 	set_owner(group, F_OWNER_PGRP, getpgrp());
 	set_owner(by_thread, F_OWNER_TID, thread_id);
 	sigaction(SIGRTMIN + 2, &sa, NULL);
@@ -73,6 +74,7 @@ int main(void)
 		set_owner(own, F_OWNER_PID, 0);
 	t_wait();
 	expect_owner("no owner", plain, F_OWNER_PID, 0);
+	t_same("a signal without one", (uint64_t)(SIGRTMIN + 3), (uint64_t)fcntl(plain, F_GETSIG));
 	expect_owner("a process", own, F_OWNER_PID, getpid());
 	expect_owner("a group", group, F_OWNER_PGRP, getpgrp());
 	expect_owner("a thread", by_thread, F_OWNER_TID, thread_id);

@@ -39,22 +39,23 @@ static bool may_be_watched(struct dump *d, int fd)
 int owner_look(struct dump *d, struct file *f, int fd, struct cr_err *err)
 {
 	struct owner o = { .file = f }, *copy;
-	int signal;
+	int signal = fcntl(fd, F_GETSIG);
+	bool owned;
 
+	if (signal < 0)
+		return cr_err_sys(err, "F_GETSIG");
 	if (fcntl(fd, F_GETOWN_EX, &o.ex) < 0)
 		return cr_err_sys(err, "F_GETOWN_EX");
-	/* A signal without an owner is never sent. */
-	if (!o.ex.pid && !(f->flags & O_ASYNC))
+	owned = o.ex.pid || f->flags & O_ASYNC;
+	/* The owner may come later. */
+	if (!owned && !signal)
 		return 0;
-	if (f->has_stat && S_ISDIR(f->sb.st_mode) && may_be_watched(d, fd))
+	if (owned && f->has_stat && S_ISDIR(f->sb.st_mode) && may_be_watched(d, fd))
 		return file_refuse(
 			d, f, "directory",
 			"it has an owner and may be watched by F_NOTIFY, which cannot be "
 			"carried",
 			"close it, use inotify, or dump with CAP_BPF and CAP_PERFMON", err);
-	signal = fcntl(fd, F_GETSIG);
-	if (signal < 0)
-		return cr_err_sys(err, "F_GETSIG");
 	o.signal = (uint32_t)signal;
 	if (fcntl(fd, F_GETOWNER_UIDS, o.uids) < 0)
 		return cr_err_sys(err, "F_GETOWNER_UIDS");
