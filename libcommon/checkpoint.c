@@ -298,6 +298,7 @@ int cr_checkpoint(const struct cr_checkpoint_options *given, struct cr_err *err)
 		add(&r, "--file-locks");
 	if (o->embed_files)
 		add(&r, "--embed-files");
+	add_two(&r, "--inotify-events", o->drop_inotify_events ? "drop" : NULL);
 	add_two(&r, "--timeout", o->timeout ? timeout : NULL);
 	add_two(&r, "--stats", o->stats);
 	add_all(&r, o->more);

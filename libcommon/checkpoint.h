@@ -52,6 +52,7 @@ struct cr_checkpoint_options {
 	const char *bin_dir;	/* or NULL */
 	void (*message)(void *ctx, const char *line);	/* or NULL */
 	void *ctx;
+	bool drop_inotify_events;	/* that wait to be read; else they are refused */
 };
 
 struct cr_restore_options {

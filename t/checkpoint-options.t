@@ -34,8 +34,9 @@ sub calls_are {
 	my $all = $want{all} // '';
 	is($got{'cr-freeze'}, "[-t] [42] $want{freeze}$all", "$name: cr-freeze");
 	is($got{'cr-inject'}, $all =~ s/^ //r, "$name: cr-inject");
-	my $files = $want{files} // '';
-	is($got{$_}, "[-D] [$dir]$files$all", "$name: $_") for qw(cr-dump-mem cr-dump-fds);
+	my ($files, $fds) = ($want{files} // '', $want{fds} // '');
+	is($got{'cr-dump-mem'}, "[-D] [$dir]$files$all", "$name: cr-dump-mem");
+	is($got{'cr-dump-fds'}, "[-D] [$dir]$files$fds$all", "$name: cr-dump-fds");
 	is($got{'cr-dump-net'}, "[-D] [$dir]" . ($want{net} // '') . $all, "$name: cr-dump-net");
 	is($got{'cr-imgtool'}, "[commit] [-D] [$dir]" . ($want{commit} // '') . $all, "$name: cr-imgtool");
 }
@@ -51,6 +52,8 @@ calls_are("$c -t 42 -D img --leave-running --timeout 3 --stats st.json", 'stats'
 	freeze => '[--then] [resume] [--timeout] [3]', commit => ' [--stats] [st.json]');
 calls_are("$c -t 42 -D img --ghost-limit=10M", 'ghost limit', freeze => '[--then] [kill]',
 	files => ' [--ghost-limit] [10M]');
+calls_are("$c -t 42 -D img --inotify-events=drop", 'inotify', freeze => '[--then] [kill]',
+	fds => ' [--inotify-events] [drop]');
 calls_are("$c -t 42 -D img --link-remap --embed-files", 'files', freeze => '[--then] [kill]',
 	files => ' [--link-remap] [--embed-files]');
 calls_are("$c -t 42 -D img --ext-unix-sk --external 'unix[7]' --skip-in-flight --tcp-close -v", 'sockets',

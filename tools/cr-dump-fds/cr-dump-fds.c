@@ -36,6 +36,9 @@ static const struct cr_opt options[] = {
 	{ 0, "file-locks", CR_OPT_BOOL, NULL, "dump file locks too", &opts.file_locks },
 	{ 0, "orphan-pts-master", CR_OPT_BOOL, NULL,
 	  "dump ptys whose master is outside, to get a new one", &opts.orphan_pts_master },
+	{ 0, "inotify-events", CR_OPT_STR, "WHAT",
+	  "with events that wait to be read: refuse (the default) or drop them",
+	  &opts.inotify_events },
 	{ 0, "external", CR_OPT_LIST, "KEY", "leave that outside: pipe:[N], file[MNT:INODE], ...",
 	  &opts.external },
 	{ 0, NULL, 0, NULL, NULL, NULL },
@@ -154,6 +157,11 @@ int main(int argc, char **argv)
 	int ret;
 
 	cr_opt_parse(&spec, argc, argv);
+	if (opts.inotify_events && strcmp(opts.inotify_events, "drop") == 0)
+		opts.drop_inotify_events = true;
+	else if (opts.inotify_events && strcmp(opts.inotify_events, "refuse") != 0)
+		cr_opt_usage("--inotify-events: '%s' is neither refuse nor drop",
+			     opts.inotify_events);
 	if (files_new(&d.files, &err) < 0)
 		return cr_err_report(&err);
 	ret = cr_stage_run(&ops, &d);

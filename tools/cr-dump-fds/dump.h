@@ -74,6 +74,8 @@ struct options {
 	bool file_locks;
 	bool orphan_pts_master;
 	bool link_remap;
+	const char *inotify_events;
+	bool drop_inotify_events;
 	struct cr_opt_list external;
 };
 

@@ -41,10 +41,12 @@ static int dump(struct dump *d, struct file *f, struct cr_err *err)
 
 	if (ioctl(f->own, FIONREAD, &waiting) < 0)
 		return cr_err_sys(err, "FIONREAD");
-	if (waiting) {
+	if (waiting && !d->opts->drop_inotify_events) {
 		snprintf(what, sizeof(what), "%d bytes of events wait to be read: not supported",
 			 waiting);
-		return file_refuse(d, f, "inotify", what, "try again when they are read", err);
+		return file_refuse(d, f, "inotify", what,
+				   "try again when they are read, or use --inotify-events drop",
+				   err);
 	}
 	f->deferred = true;
 	return 0;
