@@ -249,8 +249,8 @@ static int become(struct restore *r, const struct task_image *t, struct cr_err *
 {
 	if (task_is_zombie(t))
 		zombie_die(t);
-	if (await_zombies(r, t, err) < 0 || files_restore(r, t, err) < 0 || own_cast_off(&r->own, t, err) < 0 ||
-	    special_write(t, err) < 0)
+	if (await_zombies(r, t, err) < 0 || files_restore(r, t, err) < 0 ||
+	    own_cast_off(&r->own, t, err) < 0 || special_write(t, err) < 0)
 		return cr_err_wrap(err, "pid %u", t->task->pid);
 	if (run_agent(r, t, err) < 0)
 		return cr_err_wrap(err, "pid %u", t->task->pid);

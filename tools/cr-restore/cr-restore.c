@@ -230,8 +230,8 @@ static int build(pid_t *root, struct cr_err *err)
 	/* Orphans of a failed restore come to us, and we can reap them. */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return cr_err_sys(err, "PR_SET_CHILD_SUBREAPER");
-	if (clocks_enter(&r, err) < 0 || setup_namespaces(err) < 0 || family_start(&r, err) < 0 || clocks_leave(&r, err) < 0 ||
-	    await(err) < 0 || family_end(&r, err) < 0)
+	if (clocks_enter(&r, err) < 0 || setup_namespaces(err) < 0 || family_start(&r, err) < 0 ||
+	    clocks_leave(&r, err) < 0 || await(err) < 0 || family_end(&r, err) < 0)
 		return -1;
 	*root = (pid_t)slot_at(&r, 0)->pid;
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
