@@ -191,7 +191,8 @@ sub verifies_alone {
 	$t->verify('notices that it was spoiled', exit => 1) if $t->ready;
 }
 
-# Left running; killed and restored; restored once more from the same image.
+# Left running; killed and restored; restored once more from the same image, and
+# that one killed and restored.
 sub survives {
 	my ($title, $name, %o) = @_;
 	my @options = @{ $o{options} || [] };
@@ -213,7 +214,13 @@ sub survives {
 			timeout => $o{timeout}) or return;
 		return if $o{once};
 		$t->restore_detached or return;
-		$t->verify('verifies itself after the second restore', timeout => $o{timeout});
+		@pids = CRTest::descendants($t->{pid});
+		$t->{img} = tmpdir();
+		$t->checkpoint(@options) or return;
+		$t->gone(@pids);
+		$t->restore_detached or return;
+		$t->verify('verifies itself after a second dump and restore',
+			timeout => $o{timeout});
 	};
 }
 

@@ -15,18 +15,24 @@
 #include "clean.h"
 #include "parse.h"
 #include "proc.h"
+#include "restart-block.h"
 #include "tree.h"
 
 #define MAX_CPUS 1024
 #define NS 1000000000ull
 #define MAX_DEPTH 64
+#define MAX_CLOCKS 16
+#define MAX_POLL (1 << 20)
 
 struct sleeper {
 	pid_t tid;
+	long nr;		/* of the call, which is not SYS_restart_syscall */
 	uint64_t since_ns;	/* CLOCK_MONOTONIC */
 };
 
 struct sleepers {
+	struct restart_blocks *blocks;	/* when there is somebody to ask it for */
+	bool continued;			/* there is */
 	struct sleeper *list;
 	unsigned int count;
 	unsigned int room;
@@ -90,14 +96,41 @@ static bool is_hidden_wait(long nr, const uint64_t a[6])
 		return (int)a[2] > 0;
 	case SYS_futex:
 		return (a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT && a[3];
-	case SYS_restart_syscall:
-		return true;
 	default:
 		return false;
 	}
 }
 
-static bool in_hidden_wait(pid_t tid)
+/* nanosleep(2) has a pointer in the place of a clock. */
+static bool is_clock(uint64_t arg)
+{
+	/* Those of the CPU time of processes are negative. */
+	return arg < MAX_CLOCKS || ((int32_t)arg < 0 && (arg >> 32 == 0 || arg >> 32 == UINT32_MAX));
+}
+
+/*
+ * A call that was continued once already is in restart_syscall, and its number
+ * is gone.  Where it waits in the kernel tells it.
+ */
+static long nr_of_wait(pid_t tid, const uint64_t a[6])
+{
+	cr_auto_free char *where = NULL;
+	struct cr_err ignored;
+
+	if (cr_proc_read(tid, "wchan", &where, NULL, &ignored) < 0)
+		return SYS_restart_syscall;
+	if (strstr(where, "futex"))
+		return SYS_futex;
+	if (strstr(where, "poll"))
+		return SYS_poll;
+	if (strstr(where, "nanosleep") || strstr(where, "nsleep"))
+		return is_clock(a[0]) ? SYS_clock_nanosleep : SYS_nanosleep;
+	return SYS_restart_syscall;
+}
+
+/* The number of the call, or -1.  When it has begun is not to be seen of one that
+ * was *@continued. */
+static long hidden_wait(pid_t tid, bool *continued)
 {
 	cr_auto_free char *text = NULL;
 	struct cr_err ignored;
@@ -108,19 +141,24 @@ static bool in_hidden_wait(pid_t tid)
 	if (cr_proc_read(tid, "syscall", &text, NULL, &ignored) < 0 ||
 	    sscanf(text, "%ld %llx %llx %llx %llx %llx %llx", &nr, &a[0], &a[1], &a[2], &a[3],
 		   &a[4], &a[5]) != 7)
-		return false;
+		return -1;
 	for (int i = 0; i < 6; i++)
 		args[i] = a[i];
-	return is_hidden_wait(nr, args);
+	if (nr == SYS_restart_syscall) {
+		*continued = true;
+		return nr_of_wait(tid, args);
+	}
+	return is_hidden_wait(nr, args) ? nr : -1;
 }
 
 static void sample_thread(struct sleepers *s, pid_t tid)
 {
 	struct cr_proc_stat st;
 	struct cr_err ignored;
+	long nr = hidden_wait(tid, &s->continued);
 	uint64_t clock;
 
-	if (!in_hidden_wait(tid) || !read_sched(tid, &clock) ||
+	if (nr < 0 || !read_sched(tid, &clock) ||
 	    cr_proc_stat(tid, &st, &ignored) < 0 || !calibrate(s, (unsigned int)st.field[39]))
 		return;
 	if (s->count == s->room) {
@@ -134,6 +172,7 @@ static void sample_thread(struct sleepers *s, pid_t tid)
 	}
 	s->list[s->count++] = (struct sleeper){
 		.tid = tid,
+		.nr = nr,
 		.since_ns = (uint64_t)((int64_t)clock + s->offset[st.field[39]]),
 	};
 }
@@ -168,6 +207,8 @@ struct sleepers *sleepers_sample(pid_t root)
 
 	if (s)
 		sample_process(s, root, 0);
+	if (s && s->continued)
+		s->blocks = restart_blocks_open();
 	if (s && s->count)
 		qsort(s->list, s->count, sizeof(*s->list), by_tid);
 	return s;
@@ -177,6 +218,7 @@ void sleepers_free(struct sleepers *s)
 {
 	if (!s)
 		return;
+	restart_blocks_free(s->blocks);
 	free(s->list);
 	free(s);
 }
@@ -198,21 +240,69 @@ static bool peek_time(pid_t tid, uint64_t from, uint64_t *ns)
 	return true;
 }
 
-/*
- * A call that was continued once already is in restart_syscall; the code in
- * front of the instruction still says which it was: mov $NR,%eax; syscall.
- */
-static long original_nr(const struct cr_tracee *t, long nr)
+/* What the code in front of the instruction says: mov $NR,%eax; syscall. */
+static long nr_in_code(const struct cr_tracee *t)
 {
 	uint8_t code[7];
 	int32_t imm;
 
-	if (nr != SYS_restart_syscall)
-		return nr;
 	if (!peek(t->tid, t->regs.rip - sizeof(code), code, sizeof(code)) || code[0] != 0xb8)
-		return nr;
+		return SYS_restart_syscall;
 	memcpy(&imm, code + 1, 4);
 	return imm;
+}
+
+static bool is_time(pid_t tid, uint64_t at)
+{
+	int64_t ts[2];
+
+	return peek(tid, at, ts, sizeof(ts)) && ts[0] >= 0 && ts[1] >= 0 && ts[1] < (int64_t)NS;
+}
+
+static bool is_futex(pid_t tid, const uint64_t a[6])
+{
+	uint64_t op = a[1] & ~(uint64_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
+	uint32_t word;
+
+	return (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET) && is_time(tid, a[3]) &&
+	       peek(tid, a[0], &word, sizeof(word)) && word == (uint32_t)a[2];
+}
+
+static bool is_poll(pid_t tid, const uint64_t a[6])
+{
+	uint64_t fd;
+
+	return a[2] > 0 && a[2] <= INT32_MAX && a[1] <= MAX_POLL &&
+	       (!a[1] || peek(tid, a[0] + (a[1] - 1) * sizeof(fd), &fd, sizeof(fd)));
+}
+
+/* Of a thread that was stopped, and waits nowhere: by its arguments. */
+static long nr_by_arguments(pid_t tid, const uint64_t a[6])
+{
+	if (is_clock(a[0]) && !a[1] && is_time(tid, a[2]))
+		return SYS_clock_nanosleep;
+	if (is_futex(tid, a))
+		return SYS_futex;
+	if (is_poll(tid, a))
+		return SYS_poll;
+	return is_time(tid, a[0]) ? SYS_nanosleep : SYS_restart_syscall;
+}
+
+/* Only these are continued by restart_syscall. */
+static bool has_restart(long nr)
+{
+	return nr == SYS_nanosleep || nr == SYS_clock_nanosleep || nr == SYS_poll ||
+	       nr == SYS_futex;
+}
+
+static long original_nr(const struct cr_tracee *t, const struct sleeper *sl, long nr,
+			const uint64_t a[6])
+{
+	if (nr == SYS_restart_syscall)
+		nr = nr_in_code(t);
+	if (!has_restart(nr) && sl)
+		nr = sl->nr;
+	return has_restart(nr) ? nr : nr_by_arguments(t->tid, a);
 }
 
 /* The whole time that the call was given. */
@@ -257,7 +347,9 @@ bool sleepers_remaining(const struct sleepers *s, const struct cr_tracee *t, uin
 
 	if (cr_arch_restart(&t->regs) != CR_RESTART_BLOCK)
 		return false;
-	*nr = original_nr(t, cr_arch_syscall(&t->regs, a));
+	sl = s && s->count ? bsearch(&t->tid, s->list, s->count, sizeof(*s->list), by_tid) : NULL;
+	*nr = cr_arch_syscall(&t->regs, a);
+	*nr = original_nr(t, sl, *nr, a);
 	if (written_rest(t, *nr, a, remaining_ns))
 		return true;
 	if (!whole_time(t, *nr, a, &whole))
@@ -265,7 +357,11 @@ bool sleepers_remaining(const struct sleepers *s, const struct cr_tracee *t, uin
 	*remaining_ns = whole;	/* rather too long than too short */
 	if (is_absolute(*nr, a))
 		return true;
-	sl = s && s->count ? bsearch(&t->tid, s->list, s->count, sizeof(*s->list), by_tid) : NULL;
+	if (s && s->blocks &&
+	    restart_block_rest(s->blocks, t->tid, *nr, frozen_ns, remaining_ns) &&
+	    *remaining_ns <= whole)
+		return true;
+	*remaining_ns = whole;
 	if (sl && frozen_ns > sl->since_ns)
 		*remaining_ns -= frozen_ns - sl->since_ns < whole ? frozen_ns - sl->since_ns :
 								    whole;

@@ -6,7 +6,8 @@
  * the kernel's restart block, which nobody can read.  nanosleep with a "rem"
  * pointer writes the rest there when it is interrupted; for the others the
  * time that has passed is known from when the thread last ran: exec_start in
- * /proc/TID/sched, read before the freeze.
+ * /proc/TID/sched, read before the freeze.  Of a call that was continued once
+ * already neither that nor its number is there; see restart-block.h.
  *
  * sleepers_sample() before the freeze, sleepers_remaining() after.
  */
