@@ -9,32 +9,99 @@ use CRTarget;
 my %unshare = (x86_64 => 272, aarch64 => 97);
 
 plan skip_all => 'no /dev/net/tun' unless -e '/dev/net/tun';
+plan skip_all => 'iproute2 is not installed' unless run(['sh', '-c', 'ip -V && tc -V'])->{status} == 0;
 plan skip_all => "no network namespace: $!"
 	unless syscall($unshare{ (POSIX::uname())[4] }, 0x40000000) == 0;
 
 verifies_alone('tun', 'tun');
 survives('tun and tap', 'tun');
 
-# What would vanish is refused.
-{
-	my $dir = tmpdir();
-	my $code = <<'E';
-import fcntl, os, struct, time
-f = os.open('/dev/net/tun', os.O_RDWR)
-fcntl.ioctl(f, 0x400454ca, struct.pack('<16sH22x', b'crt2', 0x1001))	# TUNSETIFF
-open('ready', 'w').close()
-time.sleep(1000)
-E
-	my $pid = background(['python3', '-c', $code], dir => $dir, session => 1,
-		out => "$dir/out", err => "$dir/out");
+# What would vanish is made again, or refused.
+verifies_alone('interfaces that vanish', 'tunlink');
+survives('interfaces that vanish', 'tunlink');
 
-	ok(wait_for(20, sub { -e "$dir/ready" }), 'an interface that is not persistent');
-	my $r = exits(1, [tool('cr-checkpoint'), '-t', $pid, '-D', "$dir/img"], 'refused');
-	like($r->{err}, qr{fd \d+: tun device \(/dev/net/tun\): its interface would vanish .*; \S},
-		'by name');
-	kill 'KILL', $pid;
-	finish($pid);
+my $tap = <<'E';
+import fcntl, os, socket, struct, subprocess, sys, time
+os.closerange(3, 64)
+def attach(flags):
+    f = os.open('/dev/net/tun', os.O_RDWR | os.O_NONBLOCK)
+    fcntl.ioctl(f, 0x400454ca, struct.pack('<16sH22x', b'crv7', 0x1000 | flags))	# TUNSETIFF
+    return f
+def ip(*a): subprocess.run(a, check=True)
+def go():
+    open('ready', 'w').close()
+    while not os.path.exists('verify'): time.sleep(0.005)
+E
+
+sub vanishing {
+	my ($code) = @_;
+	my $t = CRTarget->start('x', title => 'vanishing', cmd => ['python3', '-c', $tap . $code]);
+	return $t->ready ? $t : undef;
 }
+
+my %refused = (
+	'packets that wait' => [<<'E', qr/packets wait to be read/],
+f = attach(1)
+ip('ip', 'address', 'add', '10.94.0.1/24', 'dev', 'crv7'); ip('ip', 'link', 'set', 'crv7', 'up')
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('10.94.0.2', 9))
+E
+	'a filter' => [<<'E', qr/a filter is attached to it/],
+f = attach(2)
+import ctypes
+code = ctypes.create_string_buffer(struct.pack('<HBBI', 6, 0, 0, 0xffff))
+fcntl.ioctl(f, 0x401054d5, struct.pack('<H6xQ', 1, ctypes.addressof(code)))	# TUNATTACHFILTER
+E
+	'traffic control' => [<<'E', qr/traffic control is set up on its interface/],
+f = attach(2)
+ip('tc', 'qdisc', 'add', 'dev', 'crv7', 'root', 'handle', '5:', 'pfifo', 'limit', '7')
+E
+	'an alias' => ["f = attach(2)\nip('ip', 'link', 'set', 'crv7', 'alias', 'x')\n",
+		qr/its interface has an alias/],
+	'a permanent neighbour' => [<<'E', qr/its interface has permanent neighbours/],
+f = attach(2)
+ip('ip', 'neigh', 'add', '10.94.0.3', 'lladdr', '02:00:00:00:00:01', 'dev', 'crv7')
+E
+	'a queue of others' => [<<'E', qr/a process outside of the tree has a queue/, 1],
+f = attach(0x102)
+if os.fork() == 0:
+    if os.fork() == 0:
+        os.close(f); f = attach(0x102); open('outer', 'w').close(); go()
+    os._exit(0)
+os.wait()
+while not os.path.exists('outer'): time.sleep(0.005)
+E
+);
+for my $name (sort keys %refused) {
+	my ($code, $why) = @{ $refused{$name} };
+
+	subtest "refused: $name" => sub {
+		my $t = vanishing("${code}go()\n") or return;
+		my $r = exits(1, [tool('cr-checkpoint'), '-t', $t->{pid}, '-D', $t->{img}], 'refused');
+		like($r->{err}, qr{fd 3: tun device \(/dev/net/tun\): $why.*; \S}, 'by name');
+		$t->verify('goes on');
+	};
+}
+
+subtest 'a name or a number that is taken' => sub {
+	my $t = vanishing("f = attach(2)\ngo()\n") or return;
+	my $number = (split ' ', run(['ip', '-o', 'link', 'show',
+		'crv7'])->{out})[0];
+	$number =~ s/://;
+	$t->checkpoint or return;
+	$t->gone;
+	run(['ip', 'link', 'add', 'crv7', 'type', 'ifb']);
+	my $r = exits(1, [tool('cr-restore'), '-d', '-D', $t->{img}], 'a taken name');
+	like($r->{err}, qr/crv7: there is a network interface of that name/, 'refused by name');
+	run(['ip', 'link', 'del', 'crv7']);
+	run(['ip', 'link', 'add', 'crv8', 'index', $number, 'type', 'ifb']);
+	$r = exits(1, [tool('cr-restore'), '-d', '-D', $t->{img}], 'a taken number');
+	like($r->{err}, qr/crv7: its number $number is that of the network interface crv8/,
+		'refused by name');
+	run(['ip', 'link', 'del', 'crv8']);
+	$t->restore_detached or return;
+	$t->verify('free again');
+	isnt(run(['ip', 'link', 'show', 'crv7'])->{status}, 0, 'it vanishes with its process');
+};
 
 # The interface is missing, or another one.
 {

@@ -73,10 +73,19 @@ static int flags_of(int fd)
 	return ifr.ifr_flags;
 }
 
+/* Do its packets have a header of their own?  No ioctl tells. */
+static int has_header(const char *name)
+{
+	char command[96];
+
+	snprintf(command, sizeof(command), "ip -d link show dev %s | grep -q 'pi on'", name);
+	return system(command);
+}
+
 int main(void)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_DETACH_QUEUE };
-	int was[4], size = 0, sndbuf = 70000, got = 0;
+	int was[4], headers[2], size = 0, sndbuf = 70000, got = 0;
 
 	t_init();
 	sock = t_must(socket(AF_INET, SOCK_DGRAM, 0));
@@ -91,6 +100,8 @@ int main(void)
 	was[3] = flags_of(one);
 	for (int i = 0; i < 3; i++)
 		was[i] = flags_of(queues[i]);
+	headers[0] = has_header("crt0");
+	headers[1] = has_header("crt1");
 	t_ready();
 	if (t_spoiled())
 		t_must(ioctl(queues[1], TUNSETQUEUE, &ifr));
@@ -98,6 +109,8 @@ int main(void)
 	t_same("flags", (uint64_t)was[3], (uint64_t)flags_of(one));
 	for (int i = 0; i < 3; i++)
 		t_same("flags of a queue", (uint64_t)was[i], (uint64_t)flags_of(queues[i]));
+	t_same("header of packets", (uint64_t)headers[0], (uint64_t)has_header("crt0"));
+	t_same("header of frames", (uint64_t)headers[1], (uint64_t)has_header("crt1"));
 	t_must(ioctl(one, TUNGETVNETHDRSZ, &size));
 	t_same("size of its header", (uint64_t)header, (uint64_t)size);
 	t_must(ioctl(one, TUNGETSNDBUF, &got));

@@ -11,12 +11,27 @@
 #include "clean.h"
 #include "file-kinds.h"
 #include "restore.h"
+#include "tun-link.h"
 
 static bool tun_early(const struct image *img, const struct file_image *f)
 {
 	(void)img;
 	(void)f;
 	return true;
+}
+
+/* Did the interface go with its queues? */
+static bool vanished(const struct restore *r, const Cr__Tun *m)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_TUN];
+
+	for (unsigned int i = 0; i < l->count; i++) {
+		const Cr__Tun *other = l->items[i];
+
+		if (other->link && strcmp(other->name, m->name) == 0)
+			return true;
+	}
+	return false;
 }
 
 static int tun_check(struct restore *r, const void *msg, struct cr_err *err)
@@ -29,7 +44,10 @@ static int tun_check(struct restore *r, const void *msg, struct cr_err *err)
 	if (!m->name[0])
 		return 0;
 	now = if_nametoindex(m->name);
-	if (!now)
+	if (vanished(r, m)) {
+		if (m->link)
+			tun_link_check(r, m);
+	} else if (!now)
 		refuse(r, 0, m->name, "the network interface is missing");
 	else if (now != m->ifindex)
 		refuse(r, 0, m->name, "another network interface, number %u, it was %u", now,
@@ -52,10 +70,14 @@ static int tun_open(struct restore *r, const void *msg, struct cr_err *err)
 		return cr_steal_fd(&fd);
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", m->name);
 	ifr.ifr_flags = (short)m->flags;
+	if (m->link && ioctl(fd, TUNSETIFINDEX, &(unsigned int){ m->ifindex }) < 0)
+		return cr_err_sys(err, "TUNSETIFINDEX %u", m->ifindex);
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
 		return cr_err_sys(err, "unable to attach to the network interface %s", m->name);
 	if (sndbuf > 0 && ioctl(fd, TUNSETSNDBUF, &sndbuf) < 0)
 		return cr_err_sys(err, "TUNSETSNDBUF");
+	if (m->link && tun_link_make(fd, m, err) < 0)
+		return cr_err_wrap(err, "network interface %s", m->name);
 	ifr.ifr_flags = IFF_DETACH_QUEUE;
 	if (m->detached && ioctl(fd, TUNSETQUEUE, &ifr) < 0)
 		return cr_err_sys(err, "unable to detach from the network interface %s", m->name);
