@@ -49,7 +49,10 @@ int agent_write_exit(struct cr_agent *a, const struct cr_tracee *t, uint64_t at,
 		     struct cr_exit_code *code, struct cr_exit_path *path, struct cr_err *err)
 {
 	const struct cr_exit_spec spec = {
-		.at = at, .regs = &t->regs, .sigmask = t->sigmask, .done = done,
+		.at = at,
+		.regs = &t->regs,
+		.sigmask = t->sigmask,
+		.done = done,
 		.apart = a->apart ? AGENT_CTL : 0,
 	};
 	uint8_t buf[CR_EXIT_CODE_MAX];

@@ -44,7 +44,7 @@ static void check(const char *who, int want)
 static void check_before(const char *who, uint32_t value)
 {
 	const unsigned char code[] = { 0xb8, (unsigned char)value, 0, 0, 0, 0xc3 };
-	uint32_t (*call)(void) = (uint32_t (*)(void))(uintptr_t)before;
+	uint32_t (*call)(void) = (uint32_t(*)(void))(uintptr_t)before;
 
 	memcpy(before, code, sizeof(code));
 	t_same(who, value, call());

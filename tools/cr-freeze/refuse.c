@@ -270,7 +270,8 @@ static int check_tags(struct check *c, const struct cr_process *p, struct cr_err
 	if (!mask || strtoull(mask, NULL, 16) == UINT64_MAX)
 		return 0;
 	return refuse(c, p->pid, "",
-		      "has tags in its addresses (ARCH_ENABLE_TAGGED_ADDR): not supported", "", err);
+		      "has tags in its addresses (ARCH_ENABLE_TAGGED_ADDR): not supported", "",
+		      err);
 }
 
 static int check_process(struct check *c, const struct cr_process *p, const struct kin *kin,

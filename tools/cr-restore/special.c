@@ -213,8 +213,7 @@ int special_thread(const struct task_image *t, unsigned int n, struct vec *v, st
 	if (in->no_cpuid)
 		vec_sys(v, LABEL_PRCTL, SYS_arch_prctl, ARCH_SET_CPUID, 0);
 	if (in->request_keyring)
-		vec_sys(v, LABEL_PRCTL, SYS_keyctl, KEYCTL_SET_REQKEY_KEYRING,
-			in->request_keyring);
+		vec_sys(v, LABEL_PRCTL, SYS_keyctl, KEYCTL_SET_REQKEY_KEYRING, in->request_keyring);
 	if (in->mce_kill != PR_MCE_KILL_DEFAULT)
 		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_MCE_KILL, PR_MCE_KILL_SET, in->mce_kill);
 	if (in->io_flusher)
