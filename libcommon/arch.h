@@ -42,6 +42,9 @@ void cr_arch_restart_whole(struct user_regs_struct *regs);
  */
 bool cr_arch_take_up(struct user_regs_struct *regs);
 
+/* Does the CPU have registers that a thread has room for only when it uses them (AMX)? */
+bool cr_arch_has_tiles(void);
+
 /* Bytes that XSAVE writes with all that the kernel has enabled. */
 size_t cr_arch_xsave_size(void);
 

@@ -68,6 +68,29 @@ restored('--cpu-cap none', '--cpu-cap', 'none');
 image_of('size=11008');
 restored('a larger XSAVE area');
 
+# Every thread of a CPU with protection keys has rights to them.
+SKIP: {
+	skip 'this CPU has protection keys', 1 if $flags =~ / ospke( |$)/;
+	image_of('pkru=55555554');
+	restored('the rights that everybody has');
+	image_of('pkru=55555550');
+	refused('other rights', qr/^cr-restore: CPU: it has no PKRU state, which the image uses$/m);
+	restored('other rights, --cpu-cap ins', '--cpu-cap', 'ins');
+}
+SKIP: {
+	skip 'this CPU has AMX', 1 if $flags =~ / amx_tile( |$)/;
+	image_of('permitted=18');
+	refused('tiles', qr/^cr-restore: pid $t->{pid}: CPU: it has no AMX tiles, which the process has asked for$/m);
+	restored('tiles, --cpu-cap none', '--cpu-cap', 'none');
+	image_of('state=18');
+	refused('tiles in use', qr/^cr-restore: CPU: it has no AMX tiles state, which the image uses$/m);
+}
+for ([11, 'CET user'], [19, 'APX']) {
+	my ($n, $name) = @$_;
+	image_of("state=$n");
+	refused($name, qr/^cr-restore: CPU: it has no $name state, which the image uses$/m);
+}
+
 exits(100, [tool('cr-restore'), '-D', $t->{img}, '--cpu-cap', 'nonsense'], 'no such word');
 exits(100, [tool('cr-restore'), '-D', $t->{img}, '--cpu-cap', 'fpu,'], 'an empty word');
 

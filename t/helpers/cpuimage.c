@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpuimage [flag=NAME | state=N | size=N]... <IMAGE >IMAGE
+ * cpuimage [flag=NAME | state=N | size=N | pkru=N | permitted=N]... <IMAGE >IMAGE
  *
  * The manifest of an image as of another CPU: one with the flag NAME, with
- * threads that use the state component N, or whose XSAVE area has N bytes.
+ * threads that use the state component N, or whose XSAVE area has N bytes, or
+ * with those rights to protection keys; processes that have asked for component N.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,10 @@
 #include "stream.h"
 
 #define XSTATE_BV 512
+#define XSTATE_XCR0 464
+#define PKRU_OFFSET 2688
+#define PKRU_BYTE 1	/* of the bit 9 */
+#define PKRU_BIT 2
 
 static struct cr_err err;
 
@@ -31,6 +36,14 @@ static void change_header(Cr__Header *h, const char *word)
 	h->cpu_flags[h->n_cpu_flags++] = strdup(word + 5);
 }
 
+static void change_size(Cr__Thread *t, size_t size)
+{
+	t->xstate.data = realloc(t->xstate.data, size);
+	if (size > t->xstate.len)
+		memset(t->xstate.data + t->xstate.len, 0, size - t->xstate.len);
+	t->xstate.len = size;
+}
+
 static void change_thread(Cr__Thread *t, const char *word)
 {
 	if (strncmp(word, "state=", 6) == 0) {
@@ -38,13 +51,22 @@ static void change_thread(Cr__Thread *t, const char *word)
 
 		t->xstate.data[XSTATE_BV + bit / 8] |= (uint8_t)(1u << bit % 8);
 	} else if (strncmp(word, "size=", 5) == 0) {
-		size_t size = strtoul(word + 5, NULL, 10);
+		change_size(t, strtoul(word + 5, NULL, 10));
+	} else if (strncmp(word, "pkru=", 5) == 0) {
+		uint32_t pkru = (uint32_t)strtoul(word + 5, NULL, 16);
 
-		t->xstate.data = realloc(t->xstate.data, size);
-		if (size > t->xstate.len)
-			memset(t->xstate.data + t->xstate.len, 0, size - t->xstate.len);
-		t->xstate.len = size;
+		if (t->xstate.len < PKRU_OFFSET + 8)
+			change_size(t, PKRU_OFFSET + 8);
+		memcpy(t->xstate.data + PKRU_OFFSET, &pkru, sizeof(pkru));
+		t->xstate.data[XSTATE_BV + PKRU_BYTE] |= PKRU_BIT;
+		t->xstate.data[XSTATE_XCR0 + PKRU_BYTE] |= PKRU_BIT;
 	}
+}
+
+static void change_inside(Cr__Inside *in, const char *word)
+{
+	if (strncmp(word, "permitted=", 10) == 0)
+		in->xstate_permitted |= 1ull << strtoul(word + 10, NULL, 10);
 }
 
 int main(int argc, char **argv)
@@ -60,7 +82,8 @@ int main(int argc, char **argv)
 	while ((more = cr_reader_next(in, &rec, &err)) > 0 && rec.kind != CR_KIND_END) {
 		void *msg = NULL;
 
-		if (rec.kind == CR_KIND_HEADER || rec.kind == CR_KIND_THREAD) {
+		if (rec.kind == CR_KIND_HEADER || rec.kind == CR_KIND_THREAD ||
+		    rec.kind == CR_KIND_INSIDE) {
 			msg = cr_record_unpack(&rec, &err);
 			if (!msg)
 				fatal("unpack");
@@ -68,6 +91,8 @@ int main(int argc, char **argv)
 		for (int i = 1; msg && i < argc; i++) {
 			if (rec.kind == CR_KIND_HEADER)
 				change_header(msg, argv[i]);
+			else if (rec.kind == CR_KIND_INSIDE)
+				change_inside(msg, argv[i]);
 			else
 				change_thread(msg, argv[i]);
 		}

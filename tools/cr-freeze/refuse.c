@@ -190,6 +190,27 @@ static int check_filters(struct check *c, const struct cr_tracee *t, const char 
 	return ret;
 }
 
+#define XSTATE_BV 512			/* in the XSAVE area */
+#define XFEATURE_TILE_DATA 18
+
+/*
+ * Tiles hold something.  A new thread has no room for them before it has used
+ * them, so that no tracer can set them.
+ */
+static bool has_tiles(pid_t tid)
+{
+	static int cpu = -1;
+	uint64_t area[XSTATE_BV / 8 + 1] = { 0 };
+	struct iovec iov = { area, sizeof(area) };
+
+	if (cpu < 0)
+		cpu = cr_arch_has_tiles();
+	return cpu &&
+	       syscall(SYS_ptrace, (long)PTRACE_GETREGSET, (long)tid, (long)NT_X86_XSTATE, &iov) ==
+		       0 &&
+	       area[XSTATE_BV / 8] & 1ull << XFEATURE_TILE_DATA;
+}
+
 /* A bitmap of I/O ports; kernels without CONFIG_X86_IOPL_IOPERM have none. */
 static bool has_ports(pid_t tid)
 {
@@ -219,6 +240,9 @@ static int check_thread(struct check *c, struct cr_tracee *t, struct cr_err *err
 		return -1;
 	if (has_word(status, "x86_Thread_features", "shstk") &&
 	    refuse_agent(c, t->pid, object, "has a shadow stack: not supported", "", err) < 0)
+		return -1;
+	if (has_tiles(t->tid) && refuse(c, t->pid, object, "has AMX tiles in use: not supported",
+					"let it release them (TILERELEASE) first", err) < 0)
 		return -1;
 	if (has_ports(t->tid) &&
 	    refuse(c, t->pid, object, "may use I/O ports (ioperm): not supported", "", err) < 0)

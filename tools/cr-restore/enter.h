@@ -25,6 +25,9 @@ uint64_t find_syscall_insn(const uint8_t *code, size_t size);
 /* The state components that are in use in a saved XSAVE area. */
 uint64_t xstate_features(const uint8_t *area, size_t size);
 
+/* Are its rights to protection keys those that Linux gives to everybody? */
+bool xstate_default_rights(const uint8_t *area, size_t size);
+
 /* Write it into @own, the area of a thread as this CPU has it, leaving out what
  * that has no room for; false: it is too short to be one. */
 bool xstate_fit(const uint8_t *area, size_t size, uint8_t *own, size_t own_size) CR_MUST;

@@ -93,7 +93,8 @@ int special_write(const struct task_image *t, struct cr_err *err)
 	if (want & 1ull << XFEATURE_TILE_DATA &&
 	    syscall(SYS_arch_prctl, ARCH_GET_XCOMP_PERM_NR, &permitted) == 0 &&
 	    !(permitted & 1ull << XFEATURE_TILE_DATA) &&
-	    syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM_NR, XFEATURE_TILE_DATA) < 0)
+	    syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM_NR, XFEATURE_TILE_DATA) < 0 &&
+	    errno != EOPNOTSUPP)	/* which --cpu-cap has let pass */
 		return cr_err_sys(err, "unable to get the right to AMX tiles");
 	snprintf(text, sizeof(text), "%#x", t->task->coredump_filter);
 	if (t->task->coredump_filter && write_own("/proc/self/coredump_filter", text) < 0)

@@ -98,6 +98,13 @@ void cr_arch_restart_whole(struct user_regs_struct *regs)
 	regs->rax = (uint64_t)-ERESTARTNOHAND;
 }
 
+bool cr_arch_has_tiles(void)
+{
+	uint32_t a = 0, b, c, d;
+
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && d & 1u << 24;
+}
+
 size_t cr_arch_xsave_size(void)
 {
 	uint32_t a, b, c, d;

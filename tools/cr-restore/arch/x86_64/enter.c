@@ -78,6 +78,25 @@ uint64_t xstate_features(const uint8_t *area, size_t size)
 	return bv;
 }
 
+#define PKRU 9
+#define PKRU_DEFAULT 0x55555554u	/* key 0 only: init_pkru_value */
+
+/* It stands behind what AVX-512 has, or would have: 13.5 and its like of AMD. */
+static size_t pkru_offset(size_t size)
+{
+	return size < 2688 + 8 ? 2432 : 2688;
+}
+
+bool xstate_default_rights(const uint8_t *area, size_t size)
+{
+	uint32_t pkru;
+
+	if (size < pkru_offset(size) + sizeof(pkru))
+		return false;
+	memcpy(&pkru, area + pkru_offset(size), sizeof(pkru));
+	return pkru == PKRU_DEFAULT;
+}
+
 #define XSTATE_XCR0 464		/* ptrace(2): what the kernel has enabled */
 #define XSTATE_HEADER_END 576
 
@@ -90,13 +109,30 @@ static size_t component_end(unsigned int i)
 	return (size_t)offset + size;
 }
 
+/* A thread of a CPU without protection keys has the rights of a new one. */
+static void keep_rights(uint8_t *own, size_t own_size, uint64_t own_used, const uint8_t *rights,
+			uint64_t *used)
+{
+	size_t at = component_end(PKRU) - sizeof(uint64_t);
+
+	if (!(own_used & 1ull << PKRU) || component_end(PKRU) > own_size)
+		return;
+	memcpy(own + at, rights, sizeof(uint64_t));
+	*used |= 1ull << PKRU;
+}
+
 bool xstate_fit(const uint8_t *area, size_t size, uint8_t *own, size_t own_size)
 {
-	uint64_t used = xstate_features(area, size), enabled;
+	uint64_t used = xstate_features(area, size), enabled, had, own_used;
+	uint8_t rights[sizeof(uint64_t)] = { 0 };
 
 	if (size < XSTATE_HEADER_END || own_size < XSTATE_HEADER_END)
 		return false;
 	memcpy(&enabled, own + XSTATE_XCR0, sizeof(enabled));
+	memcpy(&had, area + XSTATE_XCR0, sizeof(had));
+	own_used = xstate_features(own, own_size);
+	if (enabled & 1ull << PKRU && component_end(PKRU) <= own_size)
+		memcpy(rights, own + component_end(PKRU) - sizeof(rights), sizeof(rights));
 	used &= enabled;
 	for (unsigned int i = 2; i < 63; i++)
 		if (used & 1ull << i && component_end(i) > (size < own_size ? size : own_size))
@@ -104,6 +140,8 @@ bool xstate_fit(const uint8_t *area, size_t size, uint8_t *own, size_t own_size)
 	memset(own, 0, own_size);
 	memcpy(own, area, size < own_size ? size : own_size);
 	memcpy(own + XSTATE_XCR0, &enabled, sizeof(enabled));
+	if (enabled & ~had & 1ull << PKRU)
+		keep_rights(own, own_size, own_used, rights, &used);
 	memcpy(own + XSTATE_BV, &used, sizeof(used));
 	return true;
 }
