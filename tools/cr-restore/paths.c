@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 struct mapping {
 	const char *from;
@@ -120,6 +121,39 @@ static int map_message(struct mappings *m, ProtobufCMessage *msg, struct cr_err 
 	return 0;
 }
 
+/*
+ * Where a socket is bound: a relative name is the same one in another directory,
+ * and so is an absolute one below another root.  Otherwise the name is another.
+ */
+static int map_socket(struct restore *r, struct mappings *m, Cr__UnixSocket *s, struct cr_err *err)
+{
+	Cr__UnixFile *f = s->file;
+	const struct mapping *p = f && !f->deleted ? best(m, f->path) : NULL;
+	char *path = f ? f->path : NULL;
+
+	if (!p || !s->name.len)
+		return 0;
+	if (s->name.data[0] != '/' || p->len == 0 || strcmp(f->start, "/") != 0)
+		return map_one(m, &f->start, err);
+	if (map_one(m, &path, err) < 0)
+		return -1;
+	if (strlen(path) > sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		refuse(r, 0, path, "too long for the name of a unix socket");
+	s->name.data = (uint8_t *)path;
+	s->name.len = strlen(path);
+	return 0;
+}
+
+static int map_sockets(struct restore *r, struct mappings *m, struct cr_err *err)
+{
+	const struct msg_list *l = &r->img.kinds[CR_KIND_UNIX_SOCKET];
+
+	for (unsigned int i = 0; i < l->count; i++)
+		if (map_socket(r, m, l->items[i], err) < 0)
+			return -1;
+	return 0;
+}
+
 int paths_map(struct restore *r, struct cr_err *err)
 {
 	struct mappings m = { .memory = &r->img.memory };
@@ -128,6 +162,8 @@ int paths_map(struct restore *r, struct cr_err *err)
 	if (!r->opts.root && !r->opts.map_paths.count)
 		return 0;
 	ret = parse(r, &m, err);
+	if (ret == 0)
+		ret = map_sockets(r, &m, err);
 	/* kinds[0] is no record kind. */
 	for (size_t k = 1; ret == 0 && k < sizeof(r->img.kinds) / sizeof(r->img.kinds[0]); k++)
 		for (unsigned int i = 0; ret == 0 && i < r->img.kinds[k].count; i++)
