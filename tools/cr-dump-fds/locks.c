@@ -90,7 +90,7 @@ static int put(struct dump *d, pid_t pid, const struct slot *s, const struct loc
 	m.file = s->file->id;
 	m.pid = (uint32_t)pid;
 	m.fd = pid ? (uint32_t)s->fd : 0;
-	m.kind = (Cr__LockKind)kind;
+	m.lock = (Cr__LockKind)kind;
 	m.type = for_writing(l) ? F_WRLCK : F_RDLCK;
 	m.start = l->start;
 	m.end = l->end;

@@ -53,7 +53,7 @@ static int take(const Cr__FileLock *m, int fd)
 {
 	struct flock fl = { 0 };
 
-	switch (m->kind) {
+	switch (m->lock) {
 	case CR__LOCK_KIND__FLOCK:
 		return flock(fd, (m->type == F_WRLCK ? LOCK_EX : LOCK_SH) | LOCK_NB);
 	case CR__LOCK_KIND__OFD:
@@ -73,11 +73,11 @@ static bool is_held(const Cr__FileLock *m, int fd, pid_t *by)
 
 	*by = 0;
 	/* Our own ends with the descriptor; its signal is one that is ignored. */
-	if (m->kind == CR__LOCK_KIND__LEASE)
+	if (m->lock == CR__LOCK_KIND__LEASE)
 		return fcntl(fd, F_SETSIG, SIGURG) == 0 && fcntl(fd, F_SETLEASE, m->type) < 0 &&
 		       errno == EAGAIN;
 	/* As an open one shares it, our own ends with the descriptor. */
-	if (m->kind == CR__LOCK_KIND__FLOCK)
+	if (m->lock == CR__LOCK_KIND__FLOCK)
 		return take(m, fd) < 0 && errno == EWOULDBLOCK;
 	to_flock(m, &fl);
 	if (fcntl(fd, F_OFD_GETLK, &fl) < 0 || fl.l_type == F_UNLCK)
@@ -107,7 +107,7 @@ static void check_one(struct restore *r, const Cr__FileLock *m)
 		       (int)by);
 	else
 		refuse(r, m->pid ? m->pid : pid, reg->ref->path,
-		       m->kind == CR__LOCK_KIND__LEASE ?
+		       m->lock == CR__LOCK_KIND__LEASE ?
 			       "it has a lease, and another process has it open" :
 			       "its lock is held by another process");
 }
@@ -142,7 +142,7 @@ int locks_of_file(struct restore *r, uint32_t file, int fd, struct cr_err *err)
 	for (unsigned int i = 0; i < l->count; i++) {
 		const Cr__FileLock *m = l->items[i];
 
-		if (m->file != file || m->kind == CR__LOCK_KIND__POSIX)
+		if (m->file != file || m->lock == CR__LOCK_KIND__POSIX)
 			continue;
 		if (take(m, fd) < 0)
 			return cr_err_sys(err, errno == EAGAIN ? "another process has its lock" :
@@ -171,7 +171,7 @@ int leases_verify(struct restore *r, struct cr_err *err)
 		const Cr__FileLock *m = l->items[i];
 		cr_auto_fd int fd = -1;
 
-		if (m->kind != CR__LOCK_KIND__LEASE)
+		if (m->lock != CR__LOCK_KIND__LEASE)
 			continue;
 		fd = owner_get_file(r, m->file, err);
 		if (fd < 0)
@@ -194,7 +194,7 @@ int locks_of_process(struct restore *r, const struct task_image *t, struct vec *
 		const Cr__FileLock *m = l->items[i];
 		struct flock *fl;
 
-		if (m->pid != t->task->pid || m->kind != CR__LOCK_KIND__POSIX)
+		if (m->pid != t->task->pid || m->lock != CR__LOCK_KIND__POSIX)
 			continue;
 		fl = arena_alloc(a, sizeof(*fl), err);
 		if (!fl)
