@@ -57,6 +57,7 @@ our @ALL = (
 	[kern => 'BPF maps', 'bpfmap'],
 	[kern => 'System V segments', 'sysv'],
 	[kern => 'namespaces, /proc and /sys', 'namespace'],
+	[kern => '/proc of the dead', 'gone'],
 	[fds => 'owners of files', 'owner'],
 	[files => 'a reader', 'reader'],
 	[fds => 'files without a name', 'ghost'],

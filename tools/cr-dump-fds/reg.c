@@ -75,18 +75,25 @@ static bool is_unlinkable(struct dump *d, const struct file *f)
 	return !peek_fault(&p) && !(state & bit) && bit;
 }
 
-static int put(struct dump *d, const struct file *f, Cr__FileRef *ref, struct cr_err *err)
+static int put_reg(struct dump *d, const struct file *f, Cr__FileRef *ref, bool gone,
+		   struct cr_err *err)
 {
 	Cr__Reg m = CR__REG__INIT;
 
 	m.id = f->id;
 	m.ref = ref;
+	m.gone = gone;
 	m.open_flags = f->flags;
 	m.pos = f->pos;
 	/* Opened again, it only has such a name. */
 	if (ref->ghost && ((f->flags & O_TMPFILE) == O_TMPFILE || strstr(f->target, "/#")))
 		m.unlinkable = is_unlinkable(d, f);
 	return cr_stage_put(d->st, CR_KIND_REG, &m, err);
+}
+
+static int put(struct dump *d, const struct file *f, Cr__FileRef *ref, struct cr_err *err)
+{
+	return put_reg(d, f, ref, false, err);
 }
 
 /* Is it of a thread that is no main thread?  Those are made last of all. */
@@ -184,6 +191,45 @@ static int late_thread(struct dump *d, struct file *f, int fd, struct cr_err *er
 	return ret;
 }
 
+/* What is in these folders has a name that another process may not have. */
+static bool is_of_its_own(const char *path)
+{
+	int pid, len = 0;
+
+	return sscanf(path, "/proc/%d/%n", &pid, &len) != 1 ||
+	       (len && (strncmp(path + len, "fd/", 3) == 0 ||
+			strncmp(path + len, "fdinfo/", 7) == 0 ||
+			strncmp(path + len, "map_files/", 10) == 0));
+}
+
+/* A file of /proc/PID, where PID has ended and may be another's by now: as long
+ * as it lived its path led to it.  1: it is none of these. */
+static int late_gone(struct dump *d, struct file *f, int fd, struct cr_err *err)
+{
+	size_t len = strlen(f->target), tail = strlen(DELETED);
+	Cr__FileRef ref = CR__FILE_REF__INIT;
+	cr_auto_free char *path = NULL;
+	struct stat proc;
+	struct statfs fs;
+	int ret;
+
+	if (fstatfs(fd, &fs) < 0 || (uint32_t)fs.f_type != PROC_SUPER_MAGIC ||
+	    stat("/proc", &proc) < 0 || proc.st_dev != f->sb.st_dev)
+		return 1;
+	if (len > tail && strcmp(f->target + len - tail, DELETED) == 0)
+		len -= tail;
+	path = strndup(f->target, len);
+	if (!path)
+		return cr_err_sys(err, "out of memory");
+	if (is_of_its_own(path))
+		return 1;
+	ret = cr_fileref_fill_found(&f->sb, path, &ref, err);
+	if (ret == 0)
+		ret = put_reg(d, f, &ref, true, err);
+	cr_fileref_release(&ref);
+	return ret;
+}
+
 /* Its path does not lead to it, or it is to be embedded. */
 static int late(struct dump *d, struct file *f, struct cr_err *err)
 {
@@ -206,6 +252,8 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 	ret = late_thread(d, f, fd, err);
 	if (ret > 0)
 		ret = late_proc(d, f, fd, err);
+	if (ret > 0)
+		ret = late_gone(d, f, fd, err);
 	if (ret <= 0)
 		return ret;
 	if (!nature_is_ghost(fd))

@@ -6,6 +6,7 @@
 
 #include "file-kinds.h"
 #include "fileref.h"
+#include "gone.h"
 #include "inherit.h"
 #include "ref.h"
 #include "restore.h"
@@ -21,6 +22,8 @@ static int reg_check(struct restore *r, const void *msg, struct cr_err *err)
 
 	if (m->ref && inherit_find(r, m->ref->path) >= 0)
 		return 0;
+	if (m->gone)
+		return gone_check(m, err);
 	/* What it writes at the end has grown since; with --new-pid-ns another copy
 	 * may have written already. */
 	grows = m->open_flags & O_APPEND ||
@@ -38,6 +41,8 @@ static int reg_open(struct restore *r, const void *msg, struct cr_err *err)
 	/* Made by then. */
 	if ((flags & O_TMPFILE) == O_TMPFILE)
 		flags &= ~O_TMPFILE;
+	if (m->gone)
+		return gone_open(r, m, flags, err);
 	fd = ref_open(r, m->ref, flags, err);
 	if (fd < 0)
 		return -1;
@@ -53,11 +58,21 @@ static int reg_open(struct restore *r, const void *msg, struct cr_err *err)
 
 static uint32_t reg_of_tree(const struct image *img, const void *msg)
 {
-	return ref_task(img, ((const Cr__Reg *)msg)->ref);
+	const Cr__Reg *m = msg;
+
+	return m->gone ? 0 : ref_task(img, m->ref);
+}
+
+/* As long as the pid is free. */
+static bool reg_early(const struct image *img, const struct file_image *f)
+{
+	(void)img;
+	return ((const Cr__Reg *)f->msg)->gone;
 }
 
 const struct file_ops reg_ops = {
 	.kind = CR_KIND_REG,
+	.early = reg_early,
 	.of_tree = reg_of_tree,
 	.check = reg_check,
 	.open = reg_open,

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include "gone.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "spare.h"
+
+/* The pid of "/proc/42/task/43/stat", and what comes after "42/task/43", or
+ * after "42" when it is no file of a thread. */
+static const char *take_apart(const char *path, pid_t *pid, bool *thread)
+{
+	int end = 0, deep = 0, tid;
+
+	if (sscanf(path, "/proc/%d%n", pid, &end) != 1 || *pid <= 0 ||
+	    (path[end] && path[end] != '/'))
+		return NULL;
+	*thread = sscanf(path + end, "/task/%d%n", &tid, &deep) == 1;
+	return path + end + (*thread ? deep : 0);
+}
+
+int gone_check(const Cr__Reg *m, struct cr_err *err)
+{
+	bool thread;
+	pid_t pid;
+
+	if (!m->ref || !take_apart(m->ref->path, &pid, &thread))
+		return cr_err_set(err, CR_BAD_INPUT, "a file of no process that has ended");
+	return 0;
+}
+
+static int open_of(pid_t pid, const Cr__Reg *m, int flags, struct cr_err *err)
+{
+	char path[PATH_MAX], task[32] = "";
+	const char *rest;
+	bool thread;
+	pid_t was;
+	int fd;
+
+	rest = take_apart(m->ref->path, &was, &thread);
+	if (thread)
+		snprintf(task, sizeof(task), "/task/%d", (int)pid);
+	if (snprintf(path, sizeof(path), "/proc/%d%s%s", (int)pid, task, rest) >=
+	    (int)sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return cr_err_sys(err, "%s", m->ref->path);
+	}
+	fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0)
+		return cr_err_sys(err, "unable to open %s", path);
+	/* When it has ended there is no way up to there; in a file that has become
+	 * shorter there is none now. */
+	if (m->pos)
+		(void)lseek(fd, (off_t)m->pos, SEEK_SET);
+	return fd;
+}
+
+int gone_open(struct restore *r, const Cr__Reg *m, int flags, struct cr_err *err)
+{
+	struct cr_err taken = { 0 };
+	bool thread;
+	pid_t was, pid;
+	int fd;
+
+	if (!take_apart(m->ref->path, &was, &thread))
+		return cr_err_set(err, CR_BAD_INPUT, "%s: no file of a process", m->ref->path);
+	pid = spare_start(r, was, NULL, &taken);
+	/* Somebody has that pid by now: then its name is another one. */
+	if (pid < 0)
+		pid = spare_start(r, 0, NULL, err);
+	if (pid < 0)
+		return -1;
+	fd = open_of(pid, m, flags, err);
+	spare_end(pid);
+	return fd;
+}
