@@ -38,6 +38,7 @@ our @ALL = (
 	[signals => 'signal handlers', 'sigact'],
 	[signals => 'queued signals', 'sigqueue'],
 	[calls => 'interrupted calls', 'calls'],
+	[calls => 'calls interrupted before', 'calls', again => 1],
 	# Its signals come from outside of the tree, which does not go back in time.
 	[calls => 'everything at once', 'busy', once => 1],
 	[files => 'files', 'files'],
@@ -208,6 +209,8 @@ sub survives {
 		my $t = CRTarget->start($name, %o);
 		return unless $t->ready;
 		my @pids = CRTest::descendants($t->{pid});
+		# The calls go on in restart_syscall(2) then.
+		$t->checkpoint('-R', @options) if $o{again};
 		$t->checkpoint(@options) or return;
 		$t->gone(@pids);
 		my $pid = $t->restore or return;

@@ -314,8 +314,9 @@ static bool whole_time(const struct cr_tracee *t, long nr, const uint64_t a[6], 
 	case SYS_clock_nanosleep:
 		return peek_time(t->tid, a[2], ns);
 	case SYS_poll:
-		*ns = (uint64_t)(uint32_t)a[2] * 1000000;
-		return (int)a[2] >= 0;
+		/* Without a limit it has no time, and is to be continued all the same. */
+		*ns = (int)a[2] > 0 ? (uint64_t)(uint32_t)a[2] * 1000000 : 0;
+		return true;
 	case SYS_futex:
 		return a[3] && peek_time(t->tid, a[3], ns);
 	default:

@@ -322,7 +322,8 @@ static int sleep_call(const Cr__Thread *th, struct cr_op *op, struct arena *a, s
 		op->arg[3] = P(ts);
 		return 0;
 	case SYS_poll:
-		op->arg[2] = (int64_t)((th->remaining_ns + 999999) / 1000000);
+		if ((int)args[2] >= 0)
+			op->arg[2] = (int64_t)((th->remaining_ns + 999999) / 1000000);
 		return 0;
 	default:
 		return cr_err_set(err, CR_BAD_INPUT, "thread %u: call %ld cannot be continued",
