@@ -196,6 +196,8 @@ static void set_up_udp(void)
 	bind_to(connected, 0, &connected_at);
 	t_must(connect(connected, (struct sockaddr *)&sender_at, sizeof(sender_at)));
 	set_int(connected, SOL_SOCKET, SO_BROADCAST, 1);
+	set_int(connected, IPPROTO_IP, IP_MULTICAST_IF, (int)htonl(INADDR_LOOPBACK));
+	set_int(connected, IPPROTO_IP, IP_CHECKSUM, 1);
 	send_to(sender, &connected_at, "to the connected one", 20);
 	quiet = t_must(socket(AF_INET, SOCK_DGRAM, 0));
 	t_must(connect(quiet, (struct sockaddr *)&sender_at, sizeof(sender_at)));
@@ -241,6 +243,9 @@ static void check_udp(void)
 	same_address("a UDP socket", udp, &udp_at, sizeof(udp_at));
 	same_address("a connected UDP socket", connected, &connected_at, sizeof(connected_at));
 	t_same("SO_BROADCAST", 1, get_int(connected, SOL_SOCKET, SO_BROADCAST));
+	t_same("IP_MULTICAST_IF", htonl(INADDR_LOOPBACK),
+	       (uint32_t)get_int(connected, IPPROTO_IP, IP_MULTICAST_IF));
+	t_same("IP_CHECKSUM", 1, get_int(connected, IPPROTO_IP, IP_CHECKSUM));
 	t_must(getpeername(quiet, (struct sockaddr *)&peer, &len));
 	t_true("a peer", memcmp(&peer, &sender_at, sizeof(peer)) == 0);
 	t_must(send(quiet, "bye", 3, 0));

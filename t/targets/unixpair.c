@@ -188,6 +188,7 @@ static void set_up_options(void)
 	set_int(tuned[0], SO_RCVBUF, 30000);
 	set_int(tuned[0], SO_SNDBUF, 40000);
 	set_int(tuned[0], SO_KEEPALIVE, 1);
+	set_int(tuned[0], SO_PRIORITY, 5);
 	set_int(tuned[0], SO_PASSSEC, 1);
 	set_int(tuned[0], SO_TIMESTAMPNS, 1);
 	t_must(setsockopt(tuned[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)));
@@ -208,6 +209,7 @@ static void check_options(void)
 	t_same("SO_RCVBUF", 60000, (uint64_t)get_int(tuned[0], SO_RCVBUF));
 	t_same("SO_SNDBUF", 80000, (uint64_t)get_int(tuned[0], SO_SNDBUF));
 	t_same("SO_KEEPALIVE", 1, (uint64_t)get_int(tuned[0], SO_KEEPALIVE));
+	t_same("SO_PRIORITY", 5, (uint64_t)get_int(tuned[0], SO_PRIORITY));
 	t_same("SO_PASSSEC", 1, (uint64_t)get_int(tuned[0], SO_PASSSEC));
 	t_same("SO_TIMESTAMPNS", 1, (uint64_t)get_int(tuned[0], SO_TIMESTAMPNS));
 	t_must(getsockopt(tuned[0], SOL_SOCKET, SO_RCVTIMEO, &tv, &len));
