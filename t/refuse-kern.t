@@ -55,6 +55,27 @@ refusals_of('undo of semaphores', $undo, $undo_said);
 refusals_of('undo of semaphores among threads', $undo .
 	"threading.Thread(target=lambda: time.sleep(1e6), daemon=True).start()", $undo_said);
 
+# Who has had a thread has a list, and used semaphores here, but undoes nothing.
+{
+	my $dir = tmpdir();
+	my $code = $head . <<"E";
+t = threading.Thread(target=lambda: None); t.start(); t.join()
+s = call(64, 0, 1, 0o1600)
+atexit.register(lambda: call(66, s, 0, 0))
+call(65, s, (ctypes.c_short * 3)(0, 1, 0), 1)
+open('$dir/ready', 'w').close()
+while not os.path.exists('$dir/end'): time.sleep(0.005)
+E
+	my $pid = background(['python3', '-c', $code], dir => $dir, out => "$dir/out",
+		err => "$dir/err", session => 1);
+
+	wait_for(20, sub { -e "$dir/ready" || !alive($pid) });
+	exits(0, ['sh', '-c', tool('cr-freeze') . " -t $pid | " . tool('cr-dump-fds') .
+		' >/dev/null'], 'semaphores without undo: dumped');
+	touch("$dir/end");
+	is(describe(finish($pid, 20)), 'exit 0', 'semaphores without undo: goes on');
+}
+
 my $queue = "m = b'cr-t-%d' % os.getpid()\nf = call(240, m, 0o102, 0o600, None)\ncall(241, m)\n";
 refusals_of('a message queue without a name', "${queue}call(242, f, b'text', 4, 1, None)",
 	qr/fd \d+: message queue \(.*\): it has no name any more, and 1 messages.*; \S/);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "peek.h"
 #include "proc.h"
 
 #define START_TIME 22 /* proc_pid_stat(5), in ticks since boot */
@@ -88,6 +89,21 @@ static int start_time(const struct process *p, uint64_t *out, struct cr_err *err
 	return 0;
 }
 
+/* Has it no list, or an empty one?  False when that cannot be seen. */
+static bool has_nothing(struct dump *d, const struct process *p)
+{
+	struct peek k = { .kernel = dump_peek(d) };
+	uint64_t list, head;
+
+	if (!k.kernel)
+		return false;
+	list = peek_member(&k, peek_task(&k, p->pid), "task_struct", "sysvsem", 8);
+	if (peek_fault(&k) || !list)
+		return !peek_fault(&k);
+	head = peek_address(&k, list, "sem_undo_list", "list_proc");
+	return peek_u64(&k, head) == head && !peek_fault(&k);
+}
+
 static int refuse(struct dump *d, const struct process *p, const struct set *s, struct cr_err *err)
 {
 	char object[64];
@@ -101,8 +117,9 @@ static int refuse(struct dump *d, const struct process *p, const struct set *s, 
 
 /*
  * A process gets a list of what is to be undone with its first such operation,
- * or with its first thread.  So it says something of a process without threads;
- * with threads all that can be told is who was the last to use a semaphore.
+ * or with its first thread.  Where the kernel's memory cannot be read, to have one
+ * says something of a process without threads; with threads all that can be told
+ * is who was the last to use a semaphore.
  */
 int sem_check(struct dump *d, const struct process *p, const Cr__Task *task, struct cr_err *err)
 {
@@ -120,7 +137,11 @@ int sem_check(struct dump *d, const struct process *p, const Cr__Task *task, str
 
 		if (s->operated < since)
 			continue;
-		if ((task->n_tids < 2 || used_by(s, p)) && refuse(d, p, s, err) < 0)
+		if (task->n_tids >= 2 && !used_by(s, p))
+			continue;
+		if (has_nothing(d, p))
+			return 0;
+		if (refuse(d, p, s, err) < 0)
 			return -1;
 	}
 	return 0;
