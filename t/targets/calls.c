@@ -16,7 +16,8 @@
 
 #define MS 1000000ull
 #define GAP (60 * MS)
-#define EARLY (400 * MS)	/* the clock that is looked at may stand still for longer than the calls do */
+#define EARLY \
+	(400 * MS)	/* the clock that is looked at may stand still for longer than the calls do */
 #define LATE (400 * MS)
 
 static uint64_t limit_ns;	/* how long the calls with a limit last */

@@ -197,9 +197,9 @@ static bool is_of_its_own(const char *path)
 	int pid, len = 0;
 
 	return sscanf(path, "/proc/%d/%n", &pid, &len) != 1 ||
-	       (len && (strncmp(path + len, "fd/", 3) == 0 ||
-			strncmp(path + len, "fdinfo/", 7) == 0 ||
-			strncmp(path + len, "map_files/", 10) == 0));
+	       (len &&
+		(strncmp(path + len, "fd/", 3) == 0 || strncmp(path + len, "fdinfo/", 7) == 0 ||
+		 strncmp(path + len, "map_files/", 10) == 0));
 }
 
 /* A file of /proc/PID, where PID has ended and may be another's by now: as long

@@ -116,7 +116,8 @@ static bool end_of(const struct restart_blocks *b, uint64_t task, long nr, clock
 	case SYS_nanosleep:
 	case SYS_clock_nanosleep:
 		return member(b, task, "task_struct", "restart_block.nanosleep.expires", end, 8) &&
-		       member(b, task, "task_struct", "restart_block.nanosleep.clockid", clock, 4) &&
+		       member(b, task, "task_struct", "restart_block.nanosleep.clockid", clock,
+			      4) &&
 		       (uint32_t)*clock < MAX_CLOCKS;
 	default:
 		return false;

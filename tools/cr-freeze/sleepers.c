@@ -105,7 +105,8 @@ static bool is_hidden_wait(long nr, const uint64_t a[6])
 static bool is_clock(uint64_t arg)
 {
 	/* Those of the CPU time of processes are negative. */
-	return arg < MAX_CLOCKS || ((int32_t)arg < 0 && (arg >> 32 == 0 || arg >> 32 == UINT32_MAX));
+	return arg < MAX_CLOCKS ||
+	       ((int32_t)arg < 0 && (arg >> 32 == 0 || arg >> 32 == UINT32_MAX));
 }
 
 /*
@@ -158,8 +159,8 @@ static void sample_thread(struct sleepers *s, pid_t tid)
 	long nr = hidden_wait(tid, &s->continued);
 	uint64_t clock;
 
-	if (nr < 0 || !read_sched(tid, &clock) ||
-	    cr_proc_stat(tid, &st, &ignored) < 0 || !calibrate(s, (unsigned int)st.field[39]))
+	if (nr < 0 || !read_sched(tid, &clock) || cr_proc_stat(tid, &st, &ignored) < 0 ||
+	    !calibrate(s, (unsigned int)st.field[39]))
 		return;
 	if (s->count == s->room) {
 		unsigned int room = s->room ? s->room * 2 : 16;
@@ -358,8 +359,7 @@ bool sleepers_remaining(const struct sleepers *s, const struct cr_tracee *t, uin
 	*remaining_ns = whole;	/* rather too long than too short */
 	if (is_absolute(*nr, a))
 		return true;
-	if (s && s->blocks &&
-	    restart_block_rest(s->blocks, t->tid, *nr, frozen_ns, remaining_ns) &&
+	if (s && s->blocks && restart_block_rest(s->blocks, t->tid, *nr, frozen_ns, remaining_ns) &&
 	    *remaining_ns <= whole)
 		return true;
 	*remaining_ns = whole;

@@ -123,8 +123,7 @@ static int set_attr(const Cr__Sched *s, pid_t tid, struct cr_err *err)
 /* With these policies sched_setattr(2) sets no nice value, which they yet have. */
 static int set_nice(const Cr__Sched *s, pid_t tid, struct cr_err *err)
 {
-	if (s->policy == SCHED_OTHER || s->policy == SCHED_BATCH_NR ||
-	    s->nice == born()->attr.nice)
+	if (s->policy == SCHED_OTHER || s->policy == SCHED_BATCH_NR || s->nice == born()->attr.nice)
 		return 0;
 	if (setpriority(PRIO_PROCESS, (id_t)tid, s->nice) < 0)
 		return cr_err_sys(err, "thread %d: unable to set its nice value", (int)tid);
@@ -155,8 +154,7 @@ int scheduling_set(const struct task_image *t, unsigned int n, pid_t tid, struct
 	    set_autogroup(t->task->autogroup_nice, tid, err) < 0)
 		return -1;
 	/* A SCHED_DEADLINE task cannot be bound any more. */
-	if (set_cpus(s, tid, err) < 0 || set_attr(s, tid, err) < 0 ||
-	    set_nice(s, tid, err) < 0)
+	if (set_cpus(s, tid, err) < 0 || set_attr(s, tid, err) < 0 || set_nice(s, tid, err) < 0)
 		return -1;
 	if (s->ioprio != born()->ioprio &&
 	    syscall(SYS_ioprio_set, CR_IOPRIO_WHO_PROCESS, tid, s->ioprio) < 0)
