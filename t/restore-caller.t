@@ -94,4 +94,17 @@ for my $odd (1, 0) {
 	kill 'USR1', $t->{pid};
 	$t->verify("$name: it verifies itself");
 }
+
+# Those that have died of a signal which the caller ignores.
+{
+	my $t = CRTarget->start('zombies');
+	$t->ready or BAIL_OUT('no target');
+	my @pids = CRTest::descendants($t->{pid});
+	$t->checkpoint or BAIL_OUT('no image');
+	$t->gone(@pids);
+	CRTest::forget($t->{pid}, @pids);
+	my $pid = background([tool('cr-restore'), '-d', '-D', $t->{img}], setup => \&become_odd);
+	is(describe(finish($pid, 60)), 'exit 0', 'zombies: restored');
+	$t->verify('zombies: have their status');
+}
 done_testing;

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "target.h"
 
@@ -45,7 +46,7 @@ static void look(struct dead *d, siginfo_t *info)
 static void die(const struct dead *d)
 {
 	struct rlimit limit = { d->core ? 4096 : 0, d->core ? 4096 : 0 };
-	sigset_t all;
+	static const uint64_t by_default[4], none;
 
 	prctl(PR_SET_NAME, "dead");
 	if (d->uid)
@@ -54,9 +55,9 @@ static void die(const struct dead *d)
 		_exit(d->code);
 	prctl(PR_SET_DUMPABLE, 1);	/* setuid() has taken it */
 	setrlimit(RLIMIT_CORE, &limit);
-	signal(d->code, SIG_DFL);
-	sigemptyset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
+	/* The C library lets nobody at its own signals, which make(1) has ignored. */
+	syscall(SYS_rt_sigaction, d->code, by_default, NULL, 8);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
 	kill(getpid(), d->code);
 	_exit(96);
 }

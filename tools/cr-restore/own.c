@@ -80,14 +80,18 @@ static int settings(const struct own *own, struct cr_err *err)
 	return 0;
 }
 
-int own_cast_off(const struct own *own, const struct task_image *t, struct cr_err *err)
+int own_by_default(int sig)
 {
-	static const uint64_t by_default[4];	/* struct sigaction of the kernel */
+	static const uint64_t action[4];	/* struct sigaction of the kernel */
 
 	/* The C library keeps some signals from us. */
+	return (int)syscall(SYS_rt_sigaction, sig, action, NULL, sizeof(uint64_t));
+}
+
+int own_cast_off(const struct own *own, const struct task_image *t, struct cr_err *err)
+{
 	for (int sig = 1; sig <= 64; sig++)
-		if (own->ignored & 1ull << (sig - 1) &&
-		    syscall(SYS_rt_sigaction, sig, by_default, NULL, sizeof(uint64_t)) < 0)
+		if (own->ignored & 1ull << (sig - 1) && own_by_default(sig) < 0)
 			return cr_err_sys(err, "signal %d", sig);
 	if (own->oom_score_adj != t->task->oom_score_adj &&
 	    set_oom_score_adj(t->task->oom_score_adj, err) < 0)

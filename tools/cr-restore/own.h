@@ -16,4 +16,7 @@ int own_read(struct own *own, struct cr_err *err) CR_MUST;
  * made: nothing is called for what we do not have ourselves. */
 int own_cast_off(const struct own *own, const struct task_image *t, struct cr_err *err) CR_MUST;
 
+/* Give the signal its default action; SIGKILL and SIGSTOP have no other. */
+int own_by_default(int sig);
+
 #endif

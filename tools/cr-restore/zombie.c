@@ -18,6 +18,7 @@
 #include "all-signals.h"
 #include "clean.h"
 #include "msg.h"
+#include "own.h"
 
 /* A dump is begun and cut off at its limit: the kernel calls that one as well. */
 #define CORE_LIMIT 4096
@@ -102,6 +103,8 @@ void zombie_die(const struct task_image *t)
 		_exit(WEXITSTATUS(status));
 	/* A change of credentials has taken it. */
 	prctl(PR_SET_DUMPABLE, core);
+	/* Who called us may have it ignored. */
+	own_by_default(WTERMSIG(status));
 	cr_all_signals(SIG_UNBLOCK);
 	kill(getpid(), WTERMSIG(status));
 	for (;;)
