@@ -141,14 +141,6 @@ go()
 os._exit(0)
 E
 
-refused('a file of a process that has ended', 'fd 3: .*\(/proc/\d+/stat\): not supported', <<'E');
-c = os.fork()
-if c == 0: time.sleep(1000)
-f = os.open('/proc/%d/stat' % c, os.O_RDONLY)
-os.kill(c, 9); os.waitpid(c, 0)
-go()
-E
-
 # What only mounts can do; they go with the test's directories.
 my @mounted;
 
