@@ -62,13 +62,16 @@ sub start_in {
 		setup => sub { CRTest::spew("$dir/cgroup.procs", $$) });
 }
 
-# Without the option: who is frozen can be stopped, but does not run for us.
+# Without the option: who is frozen can be stopped, but does not run for us.  One
+# that does not fork: frozen in a vfork(2) it is refused for that.
 sub held {
-	my ($t, $dir) = @_;
+	my $dir = make_cgroup('cgroup.freeze');
+	my $t = start_in($dir, 'quiet');
 	my $why = qr/^cr-inject: pid \d+: thread \d+: does not run for the tracer: its cgroup is frozen.*--freeze-cgroup$/m;
 	my $img = tmpdir();
 	my $calls;
 
+	$t->ready or return;
 	ok(freeze_surely($dir), 'frozen by somebody else');
 	my $r = exits(1, [tool('cr-checkpoint'), '-t', $t->{pid}, '-D', $img, '-R'], 'in a frozen cgroup: refused');
 	like($r->{err}, $why, 'in a frozen cgroup: says so');
@@ -78,12 +81,14 @@ sub held {
 
 	# While the agent is in a call.
 	$calls = background([tool('cr-inject'), '-t', $t->{pid}, '--timeout', 0, 'pause'], err => "$img/err");
-	wait_for(10, sub { (slurp("/proc/$t->{pid}/syscall", 1) // '') =~ /^34 / });
+	ok(wait_for(10, sub { (slurp("/proc/$t->{pid}/syscall", 1) // '') =~ /^34 / }), 'it is in a call');
 	ok(freeze_surely($dir), 'frozen during a call');
 	is(describe(finish($calls)), 'exit 1', 'frozen during a call: ends');
 	like(slurp("$img/err"), $why, 'frozen during a call: says so');
 	set_state($dir, 0);
 	ok(wait_for(10, sub { slurp("/proc/$t->{pid}/maps") !~ /SYSV/ }), 'it has no mapping of ours');
+	kill 'USR1', $t->{pid};
+	$t->verify('goes on');
 }
 
 my @points;
@@ -119,7 +124,7 @@ for my $control ('cgroup.freeze', 'freezer.state') {
 			qr/would freeze itself/, 'says so');
 		exits(1, [@command[0 .. $#command - 1], '/tmp'], "$control: no cgroup at all");
 
-		held($t, $dir) if $control eq 'cgroup.freeze';
+		held() if $control eq 'cgroup.freeze';
 
 		# One that is frozen already stays so, and its image is a good one.
 		ok(freeze_surely($dir), "$control: frozen by somebody else");
