@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "prctl-nr.h"
 #include "proc.h"
 
 #ifndef SYS_futex_waitv
@@ -79,11 +80,11 @@ static const struct call calls[] = {
 	CALL(prctl, PR_GET_CHILD_SUBREAPER, SOMEWHERE),
 	CALL(prctl, PR_GET_DUMPABLE),
 	CALL(prctl, PR_GET_THP_DISABLE),
-	CALL(prctl, 62, 0, 0, 0),	/* PR_SCHED_CORE, PR_SCHED_CORE_GET */
-	CALL(prctl, 66),	/* PR_GET_MDWE */
-	CALL(prctl, 68),	/* PR_GET_MEMORY_MERGE */
-	CALL(prctl, 77, 2),	/* PR_TIMER_CREATE_RESTORE_IDS, its GET */
-	CALL(prctl, 78, 2),	/* PR_FUTEX_HASH, PR_FUTEX_HASH_GET_SLOTS */
+	CALL(prctl, PR_SCHED_CORE, PR_SCHED_CORE_GET, 0, 0),
+	CALL(prctl, CR_PR_GET_MDWE),
+	CALL(prctl, CR_PR_GET_MEMORY_MERGE),
+	CALL(prctl, CR_PR_TIMER_IDS, CR_PR_TIMER_IDS_GET),
+	CALL(prctl, CR_PR_FUTEX_HASH, CR_PR_FUTEX_HASH_GET_SLOTS),
 };
 
 static bool harmless(const struct call *c, uint32_t verdict)

@@ -14,20 +14,12 @@
 #include <unistd.h>
 
 #include "landlock.h"
+#include "prctl-nr.h"
 #include "syscalls.h"
 
 #define SIGSET_BYTES 8
 #define SIGNALS 64
 
-#ifndef PR_GET_MDWE
-#define PR_GET_MDWE 66			/* 6.3 */
-#endif
-#define PR_GET_MEMORY_MERGE_NR 68	/* 6.4 */
-#define PR_SCHED_CORE_NR 62		/* 5.14; PR_SCHED_CORE_GET is 0, as is one thread */
-#define PR_TIMER_IDS_NR 77		/* PR_TIMER_CREATE_RESTORE_IDS, 6.15 */
-#define PR_TIMER_IDS_GET 2
-#define PR_FUTEX_HASH_NR 78		/* 6.16 */
-#define PR_FUTEX_HASH_GET_SLOTS_NR 2
 #define MEMBARRIER_GET_REGISTRATIONS (1 << 9)	/* 6.3 */
 #define ARCH_GET_XCOMP_PERM_NR 0x1022	/* 5.16 */
 
@@ -94,7 +86,8 @@ static void add_thread(struct ask *a, pid_t pid, bool filtered)
 	op = add_result(a, SYS_kcmp, (uint64_t)pid, THREAD(sees_us));
 	op->arg[1] = getpid();
 	op->arg[2] = LANDLOCK_KCMP_VM;
-	op = add_to(a, SYS_prctl, PR_SCHED_CORE_NR, 4, THREAD(core_cookie));
+	op = add_to(a, SYS_prctl, PR_SCHED_CORE, 4, THREAD(core_cookie));
+	/* PR_SCHED_CORE_GET is 0, as is one thread. */
 	op->expect = CR_EXPECT_ANY;	/* without CONFIG_SCHED_CORE, without SMT */
 	if (filtered)
 		return;
@@ -152,12 +145,12 @@ void ask_build_process(struct ask *a, pid_t pid, bool filtered)
 	add_result(a, SYS_brk, 0, PROCESS(brk));
 	add_result(a, SYS_prctl, PR_GET_DUMPABLE, PROCESS(dumpable));
 	add_result(a, SYS_prctl, PR_GET_THP_DISABLE, PROCESS(thp_disable));
-	add_result(a, SYS_prctl, PR_GET_MDWE, PROCESS(mdwe));
-	add_result(a, SYS_prctl, PR_GET_MEMORY_MERGE_NR, PROCESS(memory_merge));
-	add_result(a, SYS_prctl, PR_TIMER_IDS_NR, PROCESS(timer_restore_ids))->arg[1] =
-		PR_TIMER_IDS_GET;
-	add_result(a, SYS_prctl, PR_FUTEX_HASH_NR, PROCESS(futex_slots))->arg[1] =
-		PR_FUTEX_HASH_GET_SLOTS_NR;
+	add_result(a, SYS_prctl, CR_PR_GET_MDWE, PROCESS(mdwe));
+	add_result(a, SYS_prctl, CR_PR_GET_MEMORY_MERGE, PROCESS(memory_merge));
+	add_result(a, SYS_prctl, CR_PR_TIMER_IDS, PROCESS(timer_restore_ids))->arg[1] =
+		CR_PR_TIMER_IDS_GET;
+	add_result(a, SYS_prctl, CR_PR_FUTEX_HASH, PROCESS(futex_slots))->arg[1] =
+		CR_PR_FUTEX_HASH_GET_SLOTS;
 	op = add_to(a, SYS_waitid, P_ALL, 2, PROCESS(child_news));
 	op->arg[3] = NEWS_OPTIONS | WSTOPPED | WCONTINUED;
 	op->expect = CR_EXPECT_ANY;	/* without children */

@@ -13,14 +13,12 @@
 
 #include "clean.h"
 #include "msg.h"
+#include "own.h"
 #include "parse.h"
+#include "prctl-nr.h"
 #include "proc.h"
 #include "ptrace-new.h"
 
-#define PR_SET_MDWE_NR 65		/* 6.3 */
-#define PR_SET_MEMORY_MERGE_NR 67	/* 6.4 */
-#define PR_FUTEX_HASH_NR 78		/* 6.16 */
-#define PR_FUTEX_HASH_SET_SLOTS_NR 1
 #define FUTEX_SLOTS_MIN 16		/* that the kernel gives by itself */
 #define ARCH_REQ_XCOMP_PERM_NR 0x1023	/* 5.16 */
 #define ARCH_GET_XCOMP_PERM_NR 0x1022
@@ -77,13 +75,6 @@ int special_check(struct restore *r, const struct task_image *t, struct cr_err *
 	return 0;
 }
 
-static int write_own(const char *path, const char *text)
-{
-	cr_auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	return fd < 0 || write(fd, text, strlen(text)) < 0 ? -1 : 0;
-}
-
 int special_write(const struct task_image *t, struct cr_err *err)
 {
 	uint64_t permitted = 0, want = t->inside->xstate_permitted;
@@ -96,14 +87,11 @@ int special_write(const struct task_image *t, struct cr_err *err)
 	    syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM_NR, XFEATURE_TILE_DATA) < 0 &&
 	    errno != EOPNOTSUPP)	/* which --cpu-cap has let pass */
 		return cr_err_sys(err, "unable to get the right to AMX tiles");
-	snprintf(text, sizeof(text), "%#x", t->task->coredump_filter);
-	if (t->task->coredump_filter && write_own("/proc/self/coredump_filter", text) < 0)
-		return cr_err_sys(err, "unable to write /proc/self/coredump_filter");
 	if (read_number("loginuid", &own) < 0 || own + 1 == t->task->login_uid_plus_1)
 		return 0;
 	snprintf(text, sizeof(text), "%u", t->task->login_uid_plus_1 - 1);
 	/* An audit policy may forbid it; that is no reason not to go on. */
-	if (write_own("/proc/self/loginuid", text) < 0)
+	if (own_write("/proc/self/loginuid", text) < 0)
 		cr_msg("pid %u: its audit login uid %s cannot be set: %s", t->task->pid, text,
 		       strerror(errno));
 	return 0;
@@ -127,7 +115,7 @@ static void futex_slots(const struct task_image *t, struct vec *v)
 	else
 		own = t->n_threads > 1;
 	if (own)
-		vec_try(v, LABEL_PRCTL, SYS_prctl, PR_FUTEX_HASH_NR, PR_FUTEX_HASH_SET_SLOTS_NR,
+		vec_try(v, LABEL_PRCTL, SYS_prctl, CR_PR_FUTEX_HASH, CR_PR_FUTEX_HASH_SET_SLOTS,
 			slots);
 }
 
@@ -146,13 +134,13 @@ void special_process(const struct task_image *t, struct vec *v)
 	if (in->thp_disable)
 		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_THP_DISABLE, 1, in->thp_disable & ~1u);
 	if (in->memory_merge)
-		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_MEMORY_MERGE_NR, 1);
+		vec_sys(v, LABEL_PRCTL, SYS_prctl, CR_PR_SET_MEMORY_MERGE, 1);
 	for (uint32_t bit = 0; bit < 32; bit++)
 		if (in->membarrier & 1u << bit)
 			vec_sys(v, LABEL_PRCTL, SYS_membarrier, 1u << bit, 0, 0);
 	futex_slots(t, v);
 	if (in->mdwe)
-		vec_sys(v, LABEL_PRCTL, SYS_prctl, PR_SET_MDWE_NR, in->mdwe);
+		vec_sys(v, LABEL_PRCTL, SYS_prctl, CR_PR_SET_MDWE, in->mdwe);
 }
 
 static void speculation(struct vec *v, int64_t which, uint32_t want)

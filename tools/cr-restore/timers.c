@@ -10,15 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "prctl-nr.h"
 #include "timer-clock.h"
 
 #define NS 1000000000ull
 #define SIGSET_BYTES 8
-
-#define PR_TIMER_IDS 77		/* PR_TIMER_CREATE_RESTORE_IDS, 6.15 */
-#define PR_TIMER_IDS_OFF 0
-#define PR_TIMER_IDS_ON 1
-#define PR_TIMER_IDS_GET 2
 
 /* Older kernels count: timers up to the id are made and deleted. */
 #define MAX_COUNTED 4096
@@ -34,7 +30,7 @@ struct kernel_sigevent {
 
 static bool ids_by_wish(void)
 {
-	return prctl(PR_TIMER_IDS, PR_TIMER_IDS_GET, 0, 0, 0) >= 0;
+	return prctl(CR_PR_TIMER_IDS, CR_PR_TIMER_IDS_GET, 0, 0, 0) >= 0;
 }
 
 /* Does its time go on without its process? */
@@ -103,7 +99,7 @@ int timers_create(const struct task_image *t, struct vec *v, struct arena *a, st
 		return -1;
 	none->notify = SIGEV_NONE;
 	if (wish)
-		vec_sys(v, LABEL_TIMER, SYS_prctl, PR_TIMER_IDS, PR_TIMER_IDS_ON);
+		vec_sys(v, LABEL_TIMER, SYS_prctl, CR_PR_TIMER_IDS, CR_PR_TIMER_IDS_ON);
 	for (size_t i = 0; i < in->n_timers; i++) {
 		if (!wish)
 			skip_to(next, in->timers[i]->id, none, id, v);
@@ -112,7 +108,7 @@ int timers_create(const struct task_image *t, struct vec *v, struct arena *a, st
 		next = in->timers[i]->id + 1;
 	}
 	if (wish && !in->timer_restore_ids)
-		vec_sys(v, LABEL_TIMER, SYS_prctl, PR_TIMER_IDS, PR_TIMER_IDS_OFF);
+		vec_sys(v, LABEL_TIMER, SYS_prctl, CR_PR_TIMER_IDS, CR_PR_TIMER_IDS_OFF);
 	return 0;
 }
 
