@@ -17,7 +17,7 @@
 
 #include "clean.h"
 #include "peek.h"
-#include "rtnl.h"
+#include "netlink.h"
 #include "tun-offload.h"
 #include "tun-sysctl.h"
 
@@ -60,7 +60,7 @@ static uint32_t number(const struct rtattr *a, uint32_t otherwise)
 
 static const struct rtattr *inside(const struct rtattr *a, int type)
 {
-	return a ? cr_rtnl_attr(RTA_DATA(a), RTA_PAYLOAD(a), 0, type) : NULL;
+	return a ? cr_netlink_attr(RTA_DATA(a), RTA_PAYLOAD(a), 0, type) : NULL;
 }
 
 /* What is set on an interface and belongs to others. */
@@ -75,13 +75,13 @@ static void check_others(struct tun_link *l, const struct ifinfomsg *m, size_t l
 		{ IFLA_IFALIAS, "its interface has an alias", "take it away" },
 		{ IFLA_PROP_LIST, "its interface has other names", "take them away" },
 	};
-	const struct rtattr *xdp = cr_rtnl_attr(m, len, sizeof(*m), IFLA_XDP);
+	const struct rtattr *xdp = cr_netlink_attr(m, len, sizeof(*m), IFLA_XDP);
 	const struct rtattr *attached = inside(xdp, IFLA_XDP_ATTACHED);
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (cr_rtnl_attr(m, len, sizeof(*m), others[i].type))
+		if (cr_netlink_attr(m, len, sizeof(*m), others[i].type))
 			refuse(l, others[i].why, others[i].remedy);
-	if (number(cr_rtnl_attr(m, len, sizeof(*m), IFLA_GROUP), 0))
+	if (number(cr_netlink_attr(m, len, sizeof(*m), IFLA_GROUP), 0))
 		refuse(l, "its interface is in a group", "take it out (ip link set group 0)");
 	if (attached && *(uint8_t *)RTA_DATA(attached))
 		refuse(l, "its interface has an XDP program", "detach it");
@@ -99,15 +99,15 @@ static int each_link(void *ctx, const struct nlmsghdr *h, struct cr_err *err)
 	if (h->nlmsg_type != RTM_NEWLINK || m->ifi_index != (int)l->ifindex)
 		return 0;
 	check_others(l, m, len);
-	data = inside(cr_rtnl_attr(m, len, sizeof(*m), IFLA_LINKINFO), IFLA_INFO_DATA);
+	data = inside(cr_netlink_attr(m, len, sizeof(*m), IFLA_LINKINFO), IFLA_INFO_DATA);
 	l->queues = number(inside(data, IFLA_TUN_NUM_QUEUES), 1) +
 		    number(inside(data, IFLA_TUN_NUM_DISABLED_QUEUES), 0);
 	l->msg.owner = number(inside(data, IFLA_TUN_OWNER), NOBODY);
 	l->msg.group = number(inside(data, IFLA_TUN_GROUP), NOBODY);
-	l->msg.mtu = number(cr_rtnl_attr(m, len, sizeof(*m), IFLA_MTU), 0);
-	l->msg.queue_len = number(cr_rtnl_attr(m, len, sizeof(*m), IFLA_TXQLEN), 0);
+	l->msg.mtu = number(cr_netlink_attr(m, len, sizeof(*m), IFLA_MTU), 0);
+	l->msg.queue_len = number(cr_netlink_attr(m, len, sizeof(*m), IFLA_TXQLEN), 0);
 	l->msg.flags = m->ifi_flags & FLAGS;
-	hardware = cr_rtnl_attr(m, len, sizeof(*m), IFLA_ADDRESS);
+	hardware = cr_netlink_attr(m, len, sizeof(*m), IFLA_ADDRESS);
 	if (!hardware || !RTA_PAYLOAD(hardware))
 		return 0;
 	l->msg.hardware.data = malloc(RTA_PAYLOAD(hardware));
@@ -133,7 +133,7 @@ static int each_header(void *ctx, const struct nlmsghdr *h, struct cr_err *err)
 	(void)err;
 	if (h->nlmsg_type != RTM_NEWLINK || m->ifi_index != (int)want->ifindex)
 		return 0;
-	a = inside(cr_rtnl_attr(m, len, sizeof(*m), IFLA_LINKINFO), IFLA_INFO_DATA);
+	a = inside(cr_netlink_attr(m, len, sizeof(*m), IFLA_LINKINFO), IFLA_INFO_DATA);
 	a = inside(a, IFLA_TUN_PI);
 	if (a)
 		want->has = *(uint8_t *)RTA_DATA(a) != 0;
@@ -142,11 +142,12 @@ static int each_header(void *ctx, const struct nlmsghdr *h, struct cr_err *err)
 
 int tun_link_header(unsigned int ifindex, bool *header, struct cr_err *err)
 {
+	const struct ifinfomsg all = { .ifi_family = AF_UNSPEC };
 	struct header want = { .ifindex = ifindex, .has = -1 };
-	cr_auto_fd int fd = cr_rtnl_open(err);
+	cr_auto_fd int fd = cr_netlink_open(NETLINK_ROUTE, err);
 
-	if (fd < 0 || cr_rtnl_list(fd, RTM_GETLINK, sizeof(struct ifinfomsg), AF_UNSPEC,
-				   each_header, &want, err) < 0)
+	if (fd < 0 ||
+	    cr_netlink_list(fd, RTM_GETLINK, &all, sizeof(all), each_header, &want, err) < 0)
 		return -1;
 	*header = want.has > 0;
 	return want.has < 0 ? cr_err_set(err, CR_SYSTEM,
@@ -187,11 +188,11 @@ static int each_route(void *ctx, const struct nlmsghdr *h, struct cr_err *err)
 	if (h->nlmsg_type != RTM_NEWROUTE || m->rtm_flags & RTM_F_CLONED ||
 	    m->rtm_protocol == RTPROT_KERNEL)
 		return 0;
-	if (is_one_way(cr_rtnl_attr(m, len, sizeof(*m), RTA_MULTIPATH), l->ifindex))
+	if (is_one_way(cr_netlink_attr(m, len, sizeof(*m), RTA_MULTIPATH), l->ifindex))
 		refuse(l, "its interface is one of several ways of a route", "take it away");
-	if (number(cr_rtnl_attr(m, len, sizeof(*m), RTA_OIF), 0) != l->ifindex)
+	if (number(cr_netlink_attr(m, len, sizeof(*m), RTA_OIF), 0) != l->ifindex)
 		return 0;
-	if (cr_rtnl_attr(m, len, sizeof(*m), RTA_NH_ID))
+	if (cr_netlink_attr(m, len, sizeof(*m), RTA_NH_ID))
 		refuse(l, "its interface has a route by a next hop object", "take it away");
 	return add(&l->msg.n_routes, &l->msg.routes, m, len, err);
 }
@@ -236,14 +237,18 @@ static int ask_kernel(struct tun_link *l, struct cr_err *err)
 		{ RTM_GETNEIGH, sizeof(struct ndmsg), AF_UNSPEC, each_neighbour },
 		{ RTM_GETQDISC, sizeof(struct tcmsg), AF_UNSPEC, each_qdisc },
 	};
-	cr_auto_fd int fd = cr_rtnl_open(err);
+	cr_auto_fd int fd = cr_netlink_open(NETLINK_ROUTE, err);
 
 	if (fd < 0)
 		return -1;
-	for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]); i++)
-		if (cr_rtnl_list(fd, asks[i].type, asks[i].head, asks[i].family, asks[i].each, l,
-				 err) < 0)
+	for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
+		/* All headers begin with the family. */
+		const uint8_t header[32] = { (uint8_t)asks[i].family };
+
+		if (cr_netlink_list(fd, asks[i].type, header, asks[i].head, asks[i].each, l, err) <
+		    0)
 			return -1;
+	}
 	return 0;
 }
 

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "clean.h"
-#include "rtnl.h"
+#include "netlink.h"
 
 #define NOBODY UINT32_MAX
 #define PATIENCE_MS 3000
@@ -135,8 +135,8 @@ static int set_all(struct maker *k, struct cr_err *err)
 
 static bool same_attr(const void *a, size_t a_len, const void *b, size_t b_len, int type)
 {
-	const struct rtattr *x = cr_rtnl_attr(a, a_len, sizeof(struct ifaddrmsg), type);
-	const struct rtattr *y = cr_rtnl_attr(b, b_len, sizeof(struct ifaddrmsg), type);
+	const struct rtattr *x = cr_netlink_attr(a, a_len, sizeof(struct ifaddrmsg), type);
+	const struct rtattr *y = cr_netlink_attr(b, b_len, sizeof(struct ifaddrmsg), type);
 
 	if (!x || !y)
 		return x == y;
@@ -183,13 +183,13 @@ static int each_address(void *ctx, const struct nlmsghdr *h, struct cr_err *err)
 
 static int drop_extra(struct maker *k, struct cr_err *err)
 {
-	int ret = cr_rtnl_list(k->fd, RTM_GETADDR, sizeof(struct ifaddrmsg), AF_UNSPEC,
-			       each_address, k, err);
+	const struct ifaddrmsg all = { .ifa_family = AF_UNSPEC };
+	int ret = cr_netlink_list(k->fd, RTM_GETADDR, &all, sizeof(all), each_address, k, err);
 
 	for (size_t i = 0; i < k->n_extra; i++) {
 		if (ret == 0)
-			ret = cr_rtnl_do(k->fd, RTM_DELADDR, 0, NLMSG_DATA(k->extra[i]),
-					 NLMSG_PAYLOAD(k->extra[i], 0), err);
+			ret = cr_netlink_do(k->fd, RTM_DELADDR, 0, NLMSG_DATA(k->extra[i]),
+					    NLMSG_PAYLOAD(k->extra[i], 0), err);
 		free(k->extra[i]);
 	}
 	free(k->extra);
@@ -212,10 +212,12 @@ static int each_tentative(void *ctx, const struct nlmsghdr *h, struct cr_err *er
 /* Sockets of the tree are to be bound to its addresses at once. */
 static int await_addresses(struct maker *k, struct cr_err *err)
 {
+	const struct ifaddrmsg all = { .ifa_family = AF_INET6 };
+
 	for (int i = 0; i < PATIENCE_MS; i++) {
 		k->tentative = false;
-		if (cr_rtnl_list(k->fd, RTM_GETADDR, sizeof(struct ifaddrmsg), AF_INET6,
-				 each_tentative, k, err) < 0)
+		if (cr_netlink_list(k->fd, RTM_GETADDR, &all, sizeof(all), each_tentative, k, err) <
+		    0)
 			return -1;
 		if (!k->tentative)
 			break;
@@ -237,7 +239,7 @@ static int add(const struct maker *k, int type, const ProtobufCBinaryData *d, si
 	memcpy(copy, d->data, d->len);
 	if (type == RTM_NEWROUTE)
 		route->rtm_flags &= RTNH_F_ONLINK;
-	if (cr_rtnl_do(k->fd, type, NLM_F_CREATE | NLM_F_REPLACE, copy, d->len, err) == 0)
+	if (cr_netlink_do(k->fd, type, NLM_F_CREATE | NLM_F_REPLACE, copy, d->len, err) == 0)
 		return 0;
 	return cr_err_wrap(err, type == RTM_NEWADDR ? "an address" : "a route");
 }
@@ -268,7 +270,7 @@ static int make(struct maker *k, struct cr_err *err)
 
 int tun_link_make(int fd, const Cr__Tun *m, struct cr_err *err)
 {
-	cr_auto_fd int netlink = cr_rtnl_open(err);
+	cr_auto_fd int netlink = cr_netlink_open(NETLINK_ROUTE, err);
 	cr_auto_fd int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct maker k = { .m = m, .fd = netlink, .sock = sock };
 
