@@ -11,14 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "all-signals.h"
 #include "clean.h"
 #include "msg.h"
+#include "outlive.h"
 #include "proc.h"
 #include "script.h"
 
 #define TICK_MS 4
-#define FDS 64		/* more than this stage has open */
 
 /* What the watcher knows. */
 struct lock {
@@ -67,14 +66,11 @@ static void watch(const struct net *n, const struct lock *l)
 {
 	bool stopped;
 
-	/* It outlives whatever is sent to our process group. */
-	cr_all_signals(SIG_BLOCK);
-	setsid();
-	prctl(PR_SET_NAME, "cr-dump-net-lock");
-	/* Whose ends the other stages wait for. */
-	for (int fd = 0; fd < FDS; fd++)
-		if (fd != STDERR_FILENO && fd != l->pidfd)
-			close(fd);
+	cr_outlive("cr-dump-net-lock");
+	/* Whose ends the other stages wait for (5.9). */
+	syscall(SYS_close_range, 0, STDERR_FILENO - 1, 0);
+	syscall(SYS_close_range, STDERR_FILENO + 1, l->pidfd - 1, 0);
+	syscall(SYS_close_range, l->pidfd + 1, ~0u, 0);
 	while (frozen(l, &stopped) && !ended(l))
 		poll(NULL, 0, TICK_MS);
 	if (!ended(l) && (!stopped || l->was_stopped))

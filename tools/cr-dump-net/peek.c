@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "all-signals.h"
 #include "fault.h"
+#include "outlive.h"
 
 struct peek {
 	int fd;		/* whose offset is changed, -1: nobody's */
@@ -32,10 +32,7 @@ static void watch(const struct peek *p)
 {
 	struct pollfd pfd = { .fd = p->pidfd, .events = POLLIN };
 
-	/* It outlives whatever is sent to our process group. */
-	cr_all_signals(SIG_BLOCK);
-	setsid();
-	prctl(PR_SET_NAME, "cr-dump-net-watch");
+	cr_outlive("cr-dump-net-watch");
 	while (poll(&pfd, 1, -1) < 0 && errno == EINTR)
 		;
 	if (__atomic_load_n(&p->fd, __ATOMIC_ACQUIRE) >= 0)

@@ -15,10 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "all-signals.h"
 #include "clean.h"
 #include "fault.h"
 #include "msg.h"
+#include "outlive.h"
 #include "tree.h"
 
 #define LOOK_NS 500000l
@@ -172,9 +172,7 @@ static int start_watcher(struct cgroup *g, struct cr_err *err)
 		return cr_err_sys(err, "unable to fork a watcher");
 	if (g->watcher > 0)
 		return 0;
-	cr_all_signals(SIG_BLOCK);
-	setsid();
-	prctl(PR_SET_NAME, "cr-freeze-watch");
+	cr_outlive("cr-freeze-watch");
 	/* It must keep no pipe of the pipeline open. */
 	for (int fd = 0; fd < 3; fd++)
 		close(fd);

@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "all-signals.h"
 #include "ghost-place.h"
+#include "outlive.h"
 #include "spare.h"
 #include "unix.h"
 
@@ -55,10 +55,7 @@ int watcher_start(struct restore *r, pid_t *out, struct cr_err *err)
 	if (pid < 0)
 		return cr_err_sys(err, "unable to fork the watcher");
 	if (pid == 0) {
-		/* It outlives whatever is sent to our process group. */
-		cr_all_signals(SIG_BLOCK);
-		setsid();
-		prctl(PR_SET_NAME, "cr-restore-watch");
+		cr_outlive("cr-restore-watch");
 		syscall(SYS_close_range, 0, pidfd - 1, 0);
 		syscall(SYS_close_range, pidfd + 1, ~0u, 0);
 		watch(r, pidfd);
