@@ -69,12 +69,16 @@ like(slurp('waits'), qr/before this was interrupted\n\z/, 'interrupted: says so'
 call_is(0, "$pid\n", 'getpid');
 
 # Killed while the process is in a call that nothing ends.
-$waits = background([$inject, '-t', $pid, 'pause']);
-wait_for(5, sub { (slurp("/proc/$pid/syscall", 1) // '') =~ /^34 / });
-kill 'KILL', $waits;
-finish($waits, 10);
-ok(wait_for(10, sub { attributes($pid) eq $status && slurp("/proc/$pid/maps") eq $maps }),
-	'killed during a call that does not return: the process goes on');
+sub killed_in_call {
+	my ($name) = @_;
+
+	$waits = background([$inject, '-t', $pid, 'pause']);
+	wait_for(5, sub { (slurp("/proc/$pid/syscall", 1) // '') =~ /^34 / });
+	kill 'KILL', $waits;
+	finish($waits, 10);
+	ok(wait_for(10, sub { attributes($pid) eq $status && slurp("/proc/$pid/maps") eq $maps }), $name);
+}
+killed_in_call('killed during a call that does not return: the process goes on');
 call_is(0, "$pid\n", 'getpid');
 
 # Refused, and wrong.
@@ -147,12 +151,7 @@ SKIP: {
 	call_is(0, "3\n", 'write', 1, 's:123', 3) for 1 .. 3;
 	like(call_is(1, '', '--blob', 'sum', 40, 2)->{err},
 		qr/forbids memory that is writable and executable .*: no blob can run there/, 'says so');
-	$waits = background([$inject, '-t', $pid, 'pause']);
-	wait_for(5, sub { (slurp("/proc/$pid/syscall", 1) // '') =~ /^34 / });
-	kill 'KILL', $waits;
-	finish($waits, 10);
-	ok(wait_for(10, sub { attributes($pid) eq $status && slurp("/proc/$pid/maps") eq $maps }),
-		'killed during a call there: the process goes on');
+	killed_in_call('killed during a call there: the process goes on');
 	kill 'TERM', $pid;
 	is(describe(finish($pid, 5)), 'killed by signal 15', 'it can be ended');
 }

@@ -5,26 +5,19 @@
  * descriptor without an interface.
  */
 #include <arpa/inet.h>
-#include <linux/if_tun.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "target.h"
+#include "tuntap.h"
 
 static int one, queues[3], none, sock;
 static int header = 12;
 
 static int attach(const char *name, int flags)
 {
-	int fd = t_must(open("/dev/net/tun", O_RDWR | O_NONBLOCK));
-	struct ifreq ifr = { 0 };
+	int fd = tuntap_attach(name, flags);
 
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	ifr.ifr_flags = (short)flags;
-	t_must(ioctl(fd, TUNSETIFF, &ifr));
 	t_must(ioctl(fd, TUNSETPERSIST, 1));
 	return fd;
 }

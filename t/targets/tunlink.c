@@ -5,15 +5,12 @@
  */
 #include <arpa/inet.h>
 #include <linux/ethtool.h>
-#include <linux/if_tun.h>
 #include <linux/sockios.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "target.h"
+#include "tuntap.h"
 
 #define TEXT 65536
 
@@ -29,17 +26,6 @@ static const char *const questions[] = {
 	"cat /proc/sys/net/ipv4/conf/crv0/rp_filter /proc/sys/net/ipv6/conf/crv1/disable_ipv6",
 };
 #define QUESTIONS (sizeof(questions) / sizeof(questions[0]))
-
-static int attach(const char *name, int flags)
-{
-	int fd = t_must(open("/dev/net/tun", O_RDWR | O_NONBLOCK));
-	struct ifreq ifr = { 0 };
-
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	ifr.ifr_flags = (short)flags;
-	t_must(ioctl(fd, TUNSETIFF, &ifr));
-	return fd;
-}
 
 static void run(const char *command)
 {
@@ -128,14 +114,14 @@ static void set_up(void)
 	struct ifreq ifr = { .ifr_flags = IFF_DETACH_QUEUE };
 	int header = 12, sndbuf = 80000, on = 1;
 
-	tun = attach("crv0", IFF_TUN | IFF_NO_PI | IFF_VNET_HDR);
+	tun = tuntap_attach("crv0", IFF_TUN | IFF_NO_PI | IFF_VNET_HDR);
 	t_must(ioctl(tun, TUNSETVNETHDRSZ, &header));
 	t_must(ioctl(tun, TUNSETVNETLE, &on));
 	t_must(ioctl(tun, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4));
 	t_must(ioctl(tun, TUNSETSNDBUF, &sndbuf));
 	t_must(ioctl(tun, TUNSETOWNER, 1000));
 	for (int i = 0; i < 3; i++)
-		queues[i] = attach("crv1", IFF_TAP | IFF_MULTI_QUEUE);
+		queues[i] = tuntap_attach("crv1", IFF_TAP | IFF_MULTI_QUEUE);
 	t_must(ioctl(queues[0], TUNSETGROUP, 1001));
 	run("ip link set dev crv0 mtu 1400 txqueuelen 77");
 	run("ip address add 10.98.1.1/24 dev crv0");

@@ -49,7 +49,7 @@ static bool member(const struct restart_blocks *b, uint64_t at, const char *name
 	return kernel_peek_member(b->k, at, name, path, to, len) == 0;
 }
 
-/* The struct pid of a pidfd: in its inode, or before 6.9 the file's own. */
+/* The struct pid of a pidfd: the file's own, or since 6.9 in its inode. */
 static uint64_t pid_of(const struct restart_blocks *b, int pidfd)
 {
 	uint64_t file = kernel_peek_file(b->k, pidfd), inode, pid = 0;
@@ -92,12 +92,8 @@ static bool poll_end(const struct restart_blocks *b, uint64_t task, uint64_t *en
 {
 	uint64_t sec, nsec;
 
-	/* One struct timespec64 since 6.18. */
-	if (!member(b, task, "task_struct", "restart_block.poll.tv_sec", &sec, 8) &&
-	    !member(b, task, "task_struct", "restart_block.poll.end_time.tv_sec", &sec, 8))
-		return false;
-	if (!member(b, task, "task_struct", "restart_block.poll.tv_nsec", &nsec, 8) &&
-	    !member(b, task, "task_struct", "restart_block.poll.end_time.tv_nsec", &nsec, 8))
+	if (!member(b, task, "task_struct", "restart_block.poll.tv_sec", &sec, 8) ||
+	    !member(b, task, "task_struct", "restart_block.poll.tv_nsec", &nsec, 8))
 		return false;
 	*end = sec * NS + nsec;
 	return true;
