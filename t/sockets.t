@@ -130,6 +130,48 @@ n = socket(AF_NETLINK, SOCK_RAW, 0); n.send(struct.pack('<IHHIIB', 17, 18, 0x301
 def serve(): assert len(n.recv(65536)) > 16
 E
 
+my $error = qr/: an error waits to be received: not supported; receive it \(SO_ERROR, MSG_ERRQUEUE\)/;
+refuses('errors', <<'E', qr/tcp socket.*$error/, qr/udp socket .*$error/, qr/unix datagram socket.*$error/, qr/unix seqpacket socket, .*$error/);
+n = socket(); n.bind(('127.0.0.1', 0)); none = n.getsockname(); n.close()
+def wait_error(s):
+    p = select.poll(); p.register(s, 0)
+    while not p.poll(0) or not p.poll(0)[0][1] & select.POLLERR: time.sleep(0.005)
+c = socket(); c.setblocking(0); c.connect_ex(none)
+d = socket(AF_INET, SOCK_DGRAM); d.connect(none); d.setsockopt(IPPROTO_IP, 11, 1); d.send(b'x')
+l = socket(AF_UNIX, SOCK_DGRAM); l.bind('\0cr-t-%d' % os.getpid())
+e, f = socketpair(AF_UNIX, SOCK_DGRAM); e.send(b'x'); f.connect(l.getsockname())
+a, b = socketpair(AF_UNIX, SOCK_SEQPACKET); a.send(b'read'); b.send(b'lost'); a.close()
+for s in c, d, e, b: wait_error(s)
+def serve():
+    assert c.getsockopt(SOL_SOCKET, SO_ERROR) == 111
+    assert d.getsockopt(SOL_SOCKET, SO_ERROR) == 111 and len(d.recvmsg(1, 1000, MSG_ERRQUEUE)[1]) == 1
+    assert e.getsockopt(SOL_SOCKET, SO_ERROR) == 104
+    assert b.getsockopt(SOL_SOCKET, SO_ERROR) == 104 and b.recv(9) == b'read'
+E
+
+subtest 'without a look at the kernel' => sub {
+	my $no = '-bpf,-perfmon,-sys_admin';
+	my @without = ('setpriv', '--bounding-set', $no, '--inh-caps', $no);
+	my $p = start(<<'E');
+a, b = socketpair(AF_UNIX, SOCK_DGRAM); a.send(b''); u = socket(AF_INET, SOCK_DGRAM)
+u.bind(('127.0.0.1', 0)); u.sendto(b'x', u.getsockname()); c, d = socketpair(AF_UNIX, SOCK_DGRAM)
+def serve(): assert b.recv(9) == b'' and u.recv(9) == b'x'
+E
+	my $unseen = 'whether empty messages are in its queue cannot be seen';
+	my $r = exits(1, [@without, tool('cr-checkpoint'), '-t', $p->{pid}, '-D', $p->{img}], 'refused');
+
+	for my $of ('udp socket 127.0.0.1:\d+', 'unix datagram socket, connected') {
+		my @lines = grep { /$of: $unseen; receive them, or try again with CAP_BPF and CAP_PERFMON$/ }
+			split(/\n/, $r->{err});
+		is(scalar @lines, 1, "named: $of") or diag($r->{err});
+	}
+	ends_well($p);
+	$p = start('a, b = socketpair(AF_UNIX, SOCK_DGRAM); u = socket(AF_INET, SOCK_DGRAM)');
+	exits(0, [@without, tool('cr-checkpoint'), '-R', '-t', $p->{pid}, '-D', $p->{img}],
+		'empty queues need none');
+	ends_well($p);
+};
+
 subtest '--tcp-close' => sub {
 	my $p = start(<<'E');
 l = socket(); l.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1); l.bind(('127.0.0.1', 0)); l.listen()

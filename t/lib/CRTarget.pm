@@ -71,6 +71,8 @@ our @ALL = (
 	[sockets => 'unix sockets without names', 'unixpair'],
 	[sockets => 'unix sockets with names', 'unixname'],
 	[sockets => 'tcp, udp and netlink sockets', 'inet'],
+	[sockets => 'empty messages', 'emptymsg'],
+	[sockets => 'empty messages that were looked at', 'emptymsg', again => 1],
 	[ident => 'identity', 'ident'],
 	[ident => 'identity in a chroot', 'ident', args => ['chroot'], root => 'newroot'],
 	[ident => 'credentials of root', 'creds'],

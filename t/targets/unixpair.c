@@ -16,7 +16,7 @@
 
 static int stream[2], dgram[2], seq[2], half[2], closed[2], reset[2], gone[2], with_cred[2];
 static int tuned[2], to_child[2], shared[2], by_user[2], by_dead[2], empty[2], peeked[2];
-static int end_seq[2], async[2];
+static int end_seq[2], reset_seq[2], reset_runs[2], async[2];
 static volatile sig_atomic_t got_signal, got_fd;
 static char big[BIG];
 static pid_t dead;
@@ -336,6 +336,16 @@ static void set_up_ends(void)
 	put(reset[0], "never read", 10);
 	put(reset[1], "but sent", 8);
 	close(reset[1]);
+	pair(SOCK_SEQPACKET, reset_seq);
+	put(reset_seq[0], "never read", 10);
+	close(reset_seq[1]);
+	/* More than one run of bytes before it. */
+	pair(SOCK_STREAM, reset_runs);
+	set_int(reset_runs[0], SO_PASSCRED, 1);
+	put(reset_runs[1], "mine", 4);
+	child_writes(reset_runs[1], "his", USER);
+	put(reset_runs[0], "never read", 10);
+	close(reset_runs[1]);
 	pair(SOCK_DGRAM, gone);
 	put(gone[1], "left", 4);
 	close(gone[1]);
@@ -359,6 +369,10 @@ static void check_ends(void)
 	t_true("a reset is seen", pfd.revents & POLLERR);
 	t_same("its error", ECONNRESET, (uint64_t)get_int(reset[0], SO_ERROR));
 	expect("bytes before the reset", reset[0], "but sent", 8);
+	t_same("a reset of records", ECONNRESET, (uint64_t)get_int(reset_seq[0], SO_ERROR));
+	expect("one run before a reset", reset_runs[0], "mine", 4);
+	expect("another run before it", reset_runs[0], "his", 3);
+	t_same("the reset behind", ECONNRESET, (uint64_t)get_int(reset_runs[0], SO_ERROR));
 	expect("a datagram of a closed peer", gone[0], "left", 4);
 	t_true("no datagram to a closed peer",
 	       send(gone[0], "x", 1, MSG_NOSIGNAL) < 0 && errno == ECONNREFUSED);

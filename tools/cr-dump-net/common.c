@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/socket.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -180,4 +181,15 @@ int common_fill(struct net *n, const struct sock *s, int fd, Cr__SockCommon *c, 
 	if (fill_options(n, s, fd, c, err) < 0)
 		return -1;
 	return fill_filter(n, s, fd, c, err);
+}
+
+int common_check_error(struct net *n, const struct sock *s, int fd, struct cr_err *err)
+{
+	struct pollfd pfd = { .fd = fd };
+
+	if (poll(&pfd, 1, 0) < 0)
+		return cr_err_sys(err, "poll");
+	if (!(pfd.revents & POLLERR))
+		return 0;
+	return sock_refuse(n, s, COMMON_ERROR, COMMON_ERROR_REMEDY, err) < 0 ? -1 : 1;
 }

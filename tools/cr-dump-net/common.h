@@ -15,4 +15,10 @@ int common_fill(struct net *n, const struct sock *s, int fd, Cr__SockCommon *c,
 /* Let an option go that means nothing in a new socket. */
 void common_drop(Cr__SockCommon *c, const char *name);
 
+/* Is there an error that the next call would get (SO_ERROR), or something in its
+ * error queue (MSG_ERRQUEUE)?  No call tells what it is without taking it away. */
+#define COMMON_ERROR "an error waits to be received: not supported"
+#define COMMON_ERROR_REMEDY "receive it (SO_ERROR, MSG_ERRQUEUE)"
+int common_check_error(struct net *n, const struct sock *s, int fd, struct cr_err *err) CR_MUST;
+
 #endif

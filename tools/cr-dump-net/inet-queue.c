@@ -10,8 +10,10 @@
 #include "clean.h"
 #include "inet.h"
 #include "peek.h"
+#include "waiting.h"
 
 #define DATAGRAM_MAX 65536
+#define TRIES 3
 
 /* 1: one was added; 0: there are no more. */
 static int look_at_next(struct net *n, int fd, uint8_t *buf, Cr__InetMessage **out,
@@ -57,25 +59,89 @@ static int add(struct net *n, Cr__InetSocket *m, Cr__InetMessage *msg, struct cr
 	return 0;
 }
 
-static int look_at_all(struct net *n, int fd, Cr__InetSocket *m, struct cr_err *err)
+static int refuse(struct net *n, const struct sock *s, const char *what, const char *remedy,
+		  struct cr_err *err)
+{
+	return sock_refuse(n, s, what, remedy, err) < 0 ? -1 : 1;
+}
+
+/* An empty one that MSG_PEEK passes over: 1, or 0 when it cannot be read. */
+static int look_at_hidden(struct net *n, const Cr__InetSocket *s, const struct waiting *w,
+			  Cr__InetMessage **out, struct cr_err *err)
+{
+	union inet_address from = { .sa.sa_family = (sa_family_t)s->family };
+	struct waiting_from found;
+	Cr__InetMessage *m;
+
+	if (waiting_udp_from(n, w, &found) < 0 || (found.six && s->family != AF_INET6))
+		return 0;
+	if (s->family == AF_INET6) {
+		from.in6.sin6_port = found.port;
+		memcpy(&from.in6.sin6_addr, found.addr, sizeof(found.addr));
+		if (!found.six)
+			memset(from.in6.sin6_addr.s6_addr + 10, 0xff, 2);
+	} else {
+		from.in.sin_port = found.port;
+		memcpy(&from.in.sin_addr, found.addr + 12, sizeof(from.in.sin_addr));
+	}
+	*out = m = net_alloc(n, sizeof(*m), err);
+	if (!m)
+		return -1;
+	cr__inet_message__init(m);
+	m->from = inet_address(n, &from, err);
+	return m->from ? 1 : -1;
+}
+
+/* 1: all that @w has are in the record; 0: it was another one. */
+static int look_at_each(struct net *n, int fd, const struct waiting_list *w, Cr__InetSocket *m,
+			struct cr_err *err)
 {
 	cr_auto_free uint8_t *buf = malloc(DATAGRAM_MAX);
 	Cr__InetMessage *msg = NULL;
-	struct cr_err second;
-	int r;
 
 	if (!buf)
 		return cr_err_sys(err, "out of memory");
-	if (peek_begin(n, fd, err) < 0)
+	m->n_queue = 0;
+	for (size_t i = 0; i < w->count; i++) {
+		int r = w->list[i].hidden ? look_at_hidden(n, m, &w->list[i], &msg, err) :
+					    look_at_next(n, fd, buf, &msg, err);
+
+		if (r <= 0)
+			return r;
+		if (msg->data.len != w->list[i].len)
+			return 0;
+		if (add(n, m, msg, err) < 0)
+			return -1;
+	}
+	return 1;
+}
+
+/* 1: it was refused.  One with a wrong checksum vanishes when it is looked at. */
+static int look_at_all(struct net *n, const struct sock *s, int fd, Cr__InetSocket *m,
+		       struct cr_err *err)
+{
+	struct cr_err second;
+	struct waiting_list w;
+	int r = 0, none;
+
+	for (int tries = 0; tries < TRIES && r == 0; tries++) {
+		r = waiting_look(n, fd, true, &w, err);
+		if (r != 0)
+			break;
+		if (peek_begin(n, fd, err) < 0)
+			return -1;
+		r = look_at_each(n, fd, &w, m, err);
+		if (peek_done(n, r < 0 ? &second : err) < 0)
+			return -1;
+		if (r == 1)
+			return 0;
+	}
+	if (r < 0)
 		return -1;
-	do {
-		r = look_at_next(n, fd, buf, &msg, err);
-		if (r == 1 && add(n, m, msg, err) < 0)
-			r = -1;
-	} while (r == 1);
-	if (peek_done(n, r < 0 ? &second : err) < 0)
-		return -1;
-	return r;
+	none = waiting_none(fd, err);
+	if (none != 0)
+		return none < 0 ? -1 : 0;
+	return refuse(n, s, WAITING_UNSEEN, WAITING_REMEDY, err);
 }
 
 static bool is_group(const Cr__InetAddress *a)
@@ -83,6 +149,18 @@ static bool is_group(const Cr__InetAddress *a)
 	if (a->addr.len == 4)
 		return (a->addr.data[0] & 0xf0) == 0xe0 || a->addr.data[0] == 0xff;
 	return a->addr.data[0] == 0xff;
+}
+
+/* fe80::/10 means something only together with the device it came from. */
+static bool is_link_local(const Cr__InetSocket *m)
+{
+	for (size_t i = 0; i < m->n_queue; i++) {
+		const ProtobufCBinaryData *a = &m->queue[i]->from->addr;
+
+		if (a->len == 16 && a->data[0] == 0xfe && (a->data[1] & 0xc0) == 0x80)
+			return true;
+	}
+	return false;
 }
 
 /* They come back through the loopback device, to this socket and no other. */
@@ -96,20 +174,16 @@ static const char *why_not(const Cr__InetSocket *m)
 		return "datagrams wait in its queue, perhaps in batches (UDP_GRO): not supported";
 	if (m->local && is_group(m->local))
 		return "datagrams wait in its queue and it is bound to a group: not supported";
+	if (is_link_local(m))
+		return "datagrams wait in its queue, from an address of a link: not supported";
 	return NULL;
-}
-
-static int refuse(struct net *n, const struct sock *s, const char *what, const char *remedy,
-		  struct cr_err *err)
-{
-	return sock_refuse(n, s, what, remedy, err) < 0 ? -1 : 1;
 }
 
 int inet_queue(struct net *n, const struct sock *s, int fd, Cr__InetSocket *m, struct cr_err *err)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLRDHUP };
 	const char *why;
-	int corked = 0;
+	int corked = 0, r;
 
 	if (inet_has_option(m, "UDP_CORK") && ioctl(fd, SIOCOUTQ, &corked) == 0 && corked)
 		return refuse(n, s, "a datagram that is not complete (UDP_CORK): not supported",
@@ -119,8 +193,9 @@ int inet_queue(struct net *n, const struct sock *s, int fd, Cr__InetSocket *m, s
 	m->shutdown = pfd.revents & POLLHUP ? 3 : pfd.revents & POLLRDHUP ? 1 : 0;
 	if (!(pfd.revents & POLLIN))
 		return 0;
-	if (look_at_all(n, fd, m, err) < 0)
-		return -1;
+	r = look_at_all(n, s, fd, m, err);
+	if (r != 0)
+		return r;
 	why = m->n_queue ? why_not(m) : NULL;
 	return why ? refuse(n, s, why, "receive them", err) : 0;
 }

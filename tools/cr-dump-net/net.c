@@ -12,6 +12,7 @@
 #include "peek.h"
 #include "proc.h"
 #include "socket-name.h"
+#include "waiting.h"
 
 #define BLOCK_SIZE (64u << 10)
 #define ALIGN 16u
@@ -51,6 +52,7 @@ void net_free(struct net *n)
 	struct block *b, *next;
 
 	peek_end(n);
+	waiting_end(n);
 	for (b = n->blocks; b; b = next) {
 		next = b->next;
 		free(b);

@@ -42,6 +42,7 @@ struct net_opts {
 };
 
 struct unix_all;
+struct kernel_peek;
 struct peek;
 struct block;
 struct lock;
@@ -55,6 +56,8 @@ struct net {
 	struct unix_all *unix_all;	/* see unix.h */
 	struct groups *groups;	/* see inet-groups.c */
 	struct peek *peek;
+	struct kernel_peek *kernel;	/* see waiting.h */
+	bool no_kernel;
 	struct lock *lock;	/* see lock.h */
 	struct block *blocks;	/* of net_alloc() */
 	uint64_t count;

@@ -84,6 +84,8 @@ static int dump(struct net *n, const struct sock *s, int fd, struct cr_err *err)
 		return -1;
 	r = common_fill(n, s, fd, m->common, err);
 	if (r == 0)
+		r = common_check_error(n, s, fd, err);
+	if (r == 0)
 		r = fill_names(fd, m, err);
 	if (r == 0)
 		r = fill_groups(n, fd, m, err);

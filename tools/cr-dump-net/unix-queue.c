@@ -15,8 +15,10 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "common.h"
 #include "peek.h"
 #include "unix.h"
+#include "waiting.h"
 
 /* Room for SCM_MAX_FD (253) descriptors, credentials and labels. */
 #define CONTROL_MAX 4096
@@ -29,6 +31,7 @@ struct look {
 	Cr__UnixMessage **list;
 	size_t count;
 	bool rights;	/* descriptors were in it */
+	bool hidden;	/* empty messages that MSG_PEEK passes over */
 };
 
 /* Descriptors that come with a message are duplicates: close them. */
@@ -171,10 +174,7 @@ static int look_at_next(struct net *n, int fd, struct look *l, size_t *len, stru
 	}
 }
 
-/* @ends: what is not of datagrams has @inq bytes, and at its end it gives empty
- * messages for ever. */
-static int look_at_all(struct net *n, int fd, struct look *l, bool ends, int inq,
-		       struct cr_err *err)
+static int look_at_runs(struct net *n, int fd, struct look *l, int inq, struct cr_err *err)
 {
 	struct cr_err second;
 	size_t len;
@@ -182,13 +182,10 @@ static int look_at_all(struct net *n, int fd, struct look *l, bool ends, int inq
 
 	if (peek_begin(n, fd, err) < 0)
 		return -1;
+	/* Behind the last, a look would take an error of the socket away. */
 	do {
 		r = look_at_next(n, fd, l, &len, err);
-		if (r == 1 && ends && !len && l->total == (size_t)inq) {
-			l->count--;
-			r = 0;
-		}
-	} while (r == 1);
+	} while (r == 1 && len && l->total < (size_t)inq);
 	if (peek_done(n, r < 0 ? &second : err) < 0)
 		return -1;
 	return r;
@@ -225,7 +222,7 @@ static int look_at_stream(struct net *n, struct unix_sock *u, int fd, struct loo
 		l->total = 0;
 		l->count = 0;
 	}
-	if (look_at_all(n, fd, l, true, inq, err) < 0)
+	if (look_at_runs(n, fd, l, inq, err) < 0)
 		return -1;
 	if (l->total != (size_t)inq)
 		return cr_err_set(err, CR_SYSTEM, "%zu of %d bytes in its queue are seen", l->total,
@@ -233,21 +230,104 @@ static int look_at_stream(struct net *n, struct unix_sock *u, int fd, struct loo
 	return 0;
 }
 
-static int look_at_messages(struct net *n, const struct unix_sock *u, int fd, struct look *l,
+/* --- messages ---------------------------------------------------------------- */
+
+/* An empty one that MSG_PEEK passes over: 1, or 0 when it cannot be read. */
+static int look_at_hidden(struct net *n, struct look *l, const struct waiting *w,
+			  struct cr_err *err)
+{
+	struct sockaddr_un name;
+	Cr__UnixMessage *m = net_alloc(n, sizeof(*m), err);
+	struct msghdr h = { .msg_name = &name };
+	bool rights = false;
+	size_t len;
+
+	if (!m)
+		return -1;
+	cr__unix_message__init(m);
+	if (waiting_unix_from(n, w, &name, sizeof(name), &len, &rights) < 0)
+		return 0;
+	h.msg_namelen = (socklen_t)len;
+	l->rights |= rights;
+	l->hidden = true;
+	return keep(n, l, &h, 0, m, err) < 0 ? -1 : 1;
+}
+
+/* 1: all that @w has were seen; 0: it was another one. */
+static int look_at_each(struct net *n, int fd, const struct waiting_list *w, struct look *l,
+			struct cr_err *err)
+{
+	l->count = l->total = 0;
+	for (size_t i = 0; i < w->count; i++) {
+		size_t len = 0;
+		int r = w->list[i].hidden ? look_at_hidden(n, l, &w->list[i], err) :
+					    look_at_next(n, fd, l, &len, err);
+
+		if (r <= 0)
+			return r;
+		if (len != w->list[i].len)
+			return 0;
+	}
+	return 1;
+}
+
+/* 1: all were seen; 0: they cannot be. */
+static int look_at_all(struct net *n, int fd, struct look *l, struct cr_err *err)
+{
+	struct cr_err second;
+	struct waiting_list w;
+	int r = waiting_look(n, fd, false, &w, err);
+
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (!w.count)
+		return 1;
+	if (make_room(l, FIRST_ROOM, err) < 0 || peek_begin(n, fd, err) < 0)
+		return -1;
+	r = look_at_each(n, fd, &w, l, err);
+	if (peek_done(n, r < 0 ? &second : err) < 0)
+		return -1;
+	return r;
+}
+
+/* A look would take the error away.  That a peer is gone is told anyway. */
+static int look_past_error(struct net *n, struct unix_sock *u, int fd, struct cr_err *err)
+{
+	struct waiting_list w;
+	int r = u->s.type == SOCK_SEQPACKET ? waiting_look(n, fd, false, &w, err) : 1;
+
+	if (r < 0)
+		return -1;
+	return r || w.count ? unix_refuse(n, u, COMMON_ERROR, COMMON_ERROR_REMEDY, err) : 0;
+}
+
+static int look_at_messages(struct net *n, struct unix_sock *u, int fd, struct look *l,
 			    struct cr_err *err)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	int inq = 0;
+	int r, passcred = 0;
+	socklen_t len = sizeof(passcred);
 
 	if (poll(&pfd, 1, 0) < 0)
 		return cr_err_sys(err, "poll");
+	if (pfd.revents & POLLERR)
+		return look_past_error(n, u, fd, err);
 	if (!(pfd.revents & POLLIN))
 		return 0;
-	if (ioctl(fd, SIOCINQ, &inq) < 0)
-		return cr_err_sys(err, "SIOCINQ");
-	if (make_room(l, FIRST_ROOM, err) < 0)
-		return -1;
-	return look_at_all(n, fd, l, u->s.type == SOCK_SEQPACKET, inq, err);
+	r = look_at_all(n, fd, l, err);
+	if (r == 0)
+		r = waiting_none(fd, err);
+	if (r == 0)
+		return unix_refuse(n, u, WAITING_UNSEEN, WAITING_REMEDY, err);
+	if (r < 0 || !l->hidden)
+		return r < 0 ? -1 : 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_PASSCRED, &passcred, &len) < 0)
+		return cr_err_sys(err, "SO_PASSCRED");
+	return passcred ? unix_refuse(n, u,
+				      "an empty message with its sender (SO_PASSCRED) was "
+				      "looked at before: not supported",
+				      "receive it", err) :
+			  0;
 }
 
 int unix_queue(struct net *n, struct unix_sock *u, int fd, struct cr_err *err)
