@@ -175,9 +175,38 @@ os.close(d); os.close(quiet)
 fcntl.fcntl(61, fcntl.F_NOTIFY, fcntl.DN_CREATE | fcntl.DN_MULTISHOT)
 E
 	my ($by, $res) = dump_of($p, $dump);
-	like($res->{err}, qr/pid $p->{pid}: fd 61: directory \(.*\): it has an owner and may be watched by F_NOTIFY/,
-		'it is refused');
+	my ($owner) = @{ $by->{file_owner} };
+	is(scalar @{ $by->{file_owner} }, 1, 'it has an owner, another one has none');
+	is_deeply($owner->{watches}, [{ pid => $p->{pid}, fd => 61, mask => 0x80000004 }],
+		'and what was asked for');
+	$res = run(['sh', '-c', tool('cr-freeze') . " -t $p->{pid} | setpriv --bounding-set "
+		. "-bpf,-perfmon,-sys_admin --inh-caps -bpf,-perfmon,-sys_admin $dump >/dev/null"]);
+	like($res->{err}, qr/pid $p->{pid}: fd 61: directory \(.*\): it has an owner and may be watched by F_NOTIFY.*; \S/,
+		'where that cannot be seen it is refused');
 	unlike($res->{err}, qr/fd 60:/, 'another one is not');
+	end_well($p);
+};
+
+subtest 'a directory that is watched by F_NOTIFY from outside too' => sub {
+	my $p = start(<<'E');
+import signal
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+d = os.open('.', os.O_RDONLY | os.O_DIRECTORY)
+os.dup2(d, 61)
+os.close(d)
+fcntl.fcntl(61, fcntl.F_SETOWN, os.getpid())
+if os.fork() == 0:
+    if os.fork() == 0:
+        fcntl.fcntl(61, fcntl.F_NOTIFY, fcntl.DN_CREATE | fcntl.DN_MULTISHOT)
+        open('outer', 'w').close()
+        while not os.path.exists('end'): time.sleep(0.005)
+    os._exit(0)
+os.wait()
+while not os.path.exists('outer'): time.sleep(0.005)
+E
+	my ($by, $res) = dump_of($p, $dump);
+	like($res->{err}, qr/pid $p->{pid}: fd 61: directory \(.*\): a process outside of the tree .*F_NOTIFY; \S/,
+		'it is refused');
 	end_well($p);
 };
 

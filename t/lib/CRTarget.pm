@@ -60,6 +60,7 @@ our @ALL = (
 	[kern => 'namespaces, /proc and /sys', 'namespace'],
 	[kern => '/proc of the dead', 'gone'],
 	[fds => 'owners of files', 'owner'],
+	[fds => 'directories that are watched', 'dnotify'],
 	[files => 'a reader', 'reader'],
 	[fds => 'files without a name', 'ghost'],
 	[fds => 'fifos, packets', 'fifo'],

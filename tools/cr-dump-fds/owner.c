@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "peek.h"
+#include "dnotify.h"
 
 #ifndef F_GETOWNER_UIDS /* 3.7, with CONFIG_CHECKPOINT_RESTORE */
 #define F_GETOWNER_UIDS 17
@@ -19,22 +19,6 @@ struct owner {
 	uint32_t uids[2];
 	struct owner *next;
 };
-
-/*
- * Whoever asks for F_NOTIFY becomes the owner; the request itself is seen
- * nowhere.  An inode that nobody watches in any way has none.
- */
-static bool may_be_watched(struct dump *d, int fd)
-{
-	struct peek p = { .kernel = dump_peek(d) };
-	uint64_t inode, marks;
-
-	if (!p.kernel)
-		return true;
-	inode = peek_member(&p, peek_file(&p, fd), "file", "f_inode", 8);
-	marks = peek_member(&p, inode, "inode", "i_fsnotify_marks", 8);
-	return peek_fault(&p) || marks;
-}
 
 int owner_look(struct dump *d, struct file *f, int fd, struct cr_err *err)
 {
@@ -50,12 +34,6 @@ int owner_look(struct dump *d, struct file *f, int fd, struct cr_err *err)
 	/* The owner may come later. */
 	if (!owned && !signal)
 		return 0;
-	if (owned && f->has_stat && S_ISDIR(f->sb.st_mode) && may_be_watched(d, fd))
-		return file_refuse(
-			d, f, "directory",
-			"it has an owner and may be watched by F_NOTIFY, which cannot be "
-			"carried",
-			"close it, use inotify, or dump with CAP_BPF and CAP_PERFMON", err);
 	o.signal = (uint32_t)signal;
 	if (fcntl(fd, F_GETOWNER_UIDS, o.uids) < 0)
 		return cr_err_sys(err, "F_GETOWNER_UIDS");
@@ -73,10 +51,16 @@ static bool in_tree(const struct dump *d, const struct f_owner_ex *ex)
 	return !ex->pid || process_of(d, ex->pid);
 }
 
+static bool is_directory(const struct file *f)
+{
+	return f->has_stat && S_ISDIR(f->sb.st_mode);
+}
+
 static int put(struct dump *d, const struct owner *o, struct cr_err *err)
 {
 	Cr__FileOwner m = CR__FILE_OWNER__INIT;
 	char what[80];
+	int ret = 0;
 
 	if (!in_tree(d, &o->ex)) {
 		snprintf(what, sizeof(what), "its signals go to %d, outside of the tree (F_SETOWN)",
@@ -90,7 +74,12 @@ static int put(struct dump *d, const struct owner *o, struct cr_err *err)
 	m.uid = o->uids[0];
 	m.euid = o->uids[1];
 	m.async = o->file->flags & O_ASYNC;
-	return cr_stage_put(d->st, CR_KIND_FILE_OWNER, &m, err);
+	if (is_directory(o->file))
+		ret = dnotify_fill(d, o->file, &m, err);
+	if (ret == 0)
+		ret = cr_stage_put(d->st, CR_KIND_FILE_OWNER, &m, err);
+	dnotify_release(&m);
+	return ret < 0 ? -1 : 0;
 }
 
 int owners_finish(struct dump *d, struct cr_err *err)

@@ -15,6 +15,7 @@
 #include "attrs.h"
 #include "clocks.h"
 #include "cpu.h"
+#include "dnotify.h"
 #include "file.h"
 #include "finish.h"
 #include "ghost.h"
@@ -173,7 +174,7 @@ int check_all(struct restore *r, struct cr_err *err)
 {
 	if (check_host(r, err) < 0 || family_check(r, err) < 0 || files_check(r, err) < 0 ||
 	    shmems_check(r, err) < 0 || aio_check(r, err) < 0 || ghosts_check(r, err) < 0 ||
-	    ttys_check(r, err) < 0 || finish_check(r, err) < 0)
+	    ttys_check(r, err) < 0 || dnotify_check(r, err) < 0 || finish_check(r, err) < 0)
 		return -1;
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
 		if (check_task(r, &r->img.tasks[i], err) < 0)

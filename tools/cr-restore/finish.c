@@ -18,6 +18,7 @@
 #include "arch.h"
 #include "attrs.h"
 #include "clean.h"
+#include "dnotify.h"
 #include "enter.h"
 #include "fault.h"
 #include "filters.h"
@@ -380,6 +381,8 @@ static int set_task(struct finish *f, const struct task_image *t, struct cr_trac
 		threads[n].sigmask = t->threads[n].thread->sigmask;
 		threads[n].changed = true;
 	}
+	if (dnotify_restore(f->r, t, &threads[0], mem_vdso(t)->start + f->insn, err) < 0)
+		return -1;
 	if (share_is_last(t) && remove_agent(f, t, &threads[0], err) < 0)
 		return -1;
 	for (unsigned int n = 0; n < t->n_threads; n++) {
