@@ -2,7 +2,8 @@
 /*
  * Bytes on their way through terminals: lines that are complete and one that is
  * not, an end of file, a quoted newline, bytes of a raw terminal, more output
- * than fits, and output that is stopped by the key and by tcflow(3).
+ * than fits, and output that is stopped by the key and by tcflow(3).  The column
+ * that output has come to, and settings that are locked.
  */
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -17,6 +18,7 @@ struct pty {
 };
 
 static struct pty lines, raw, much, key, call, echo, packet, open_line;
+static struct pty column, far, back, erase, locked;
 
 static struct pty open_pty(tcflag_t off)
 {
@@ -87,6 +89,63 @@ static void set_up(void)
 	put(packet.slave, "pack", 4);
 }
 
+/* Read away what was written or echoed. */
+static void drain(int fd, size_t len)
+{
+	char c;
+
+	while (len) {
+		ssize_t n = read(fd, &c, 1);
+
+		if (n < 0 && errno != EAGAIN)
+			t_fatal("read");
+		if (n < 0)
+			t_sleep_ms(1);
+		len -= n > 0;
+	}
+}
+
+static struct pty open_output(tcflag_t oflag)
+{
+	struct pty p = open_pty(0);
+	struct termios tio;
+
+	t_must(tcgetattr(p.slave, &tio));
+	tio.c_oflag = oflag;
+	t_must(tcsetattr(p.slave, TCSANOW, &tio));
+	return p;
+}
+
+/* Tabs become spaces, a carriage return in column 0 nothing. */
+static void set_up_columns(void)
+{
+	struct termios tio;
+
+	column = open_output(OPOST | XTABS);
+	put(column.slave, "abc", 3);
+	drain(column.master, 3);
+	far = open_output(OPOST | XTABS | ONOCR);
+	for (int i = 0; i < 1000; i++)
+		put(far.slave, "123", 3);
+	drain(far.master, 3000);
+	back = open_output(OPOST | ONOCR);
+	put(back.slave, "x\n", 2);
+	drain(back.master, 2);
+	put(back.slave, "\b", 1);
+	drain(back.master, 1);
+	/* Behind a prompt, a tab is typed that can be erased. */
+	erase = open_output(OPOST | ONLCR | XTABS);
+	put(erase.slave, "$ ", 2);
+	drain(erase.master, 2);
+	put(erase.master, "a\t", 2);
+	drain(erase.master, 6);
+	locked = open_output(OPOST);
+	memset(&tio, 0, sizeof(tio));
+	tio.c_lflag = ECHO;
+	tio.c_cc[VINTR] = 1;
+	t_must(ioctl(locked.master, TIOCSLCKTRMIOS, &tio));
+}
+
 /* Read until @text is there, or nothing comes. */
 static void expect(const char *what, int fd, const char *text, size_t len)
 {
@@ -139,6 +198,31 @@ static void check_lines(void)
 	expect_line("the line that was begun", open_line.slave, "begin\n", 6);
 }
 
+static void check_columns(void)
+{
+	struct termios tio;
+
+	put(column.slave, "\td", 2);
+	expect("a tab in column 3", column.master, "     d", 6);
+	put(far.slave, "\r\t.", 3);
+	expect("a carriage return far away", far.master, "\r        .", 10);
+	put(back.slave, "\r\r+", 3);
+	expect("a carriage return in column 0", back.master, "+", 1);
+	put(erase.master, "\177", 1);
+	expect("a tab that is erased", erase.master, "\b\b\b\b\b", 5);
+	put(erase.master, "\177b\n", 3);
+	expect("the line in front of it", erase.master, "\b \bb\r\n", 6);
+	expect_line("the line", erase.slave, "b\n", 2);
+	t_must(tcgetattr(locked.slave, &tio));
+	tio.c_lflag &= ~(tcflag_t)(ECHO | ECHOK);
+	tio.c_cc[VINTR] = 5;
+	tio.c_cc[VQUIT] = 6;
+	t_must(tcsetattr(locked.slave, TCSANOW, &tio));
+	t_must(tcgetattr(locked.slave, &tio));
+	t_true("a setting that is locked", (tio.c_lflag & ECHO) && tio.c_cc[VINTR] == 3);
+	t_true("one that is not", !(tio.c_lflag & ECHOK) && tio.c_cc[VQUIT] == 6);
+}
+
 static void check(void)
 {
 	char text[MUCH];
@@ -161,6 +245,7 @@ static void check(void)
 	expect("an echo", echo.master, "abc", 3);
 	put(echo.master, "\n", 1);
 	expect_line("the line that was echoed", echo.slave, "abc\n", 4);
+	check_columns();
 	expect_line("a packet", packet.master, "\0pack", 5);
 }
 
@@ -170,6 +255,7 @@ int main(void)
 
 	t_init();
 	set_up();
+	set_up_columns();
 	t_ready();
 	if (t_spoiled())
 		t_must(read(raw.slave, &c, 1));

@@ -18,6 +18,7 @@ struct ldisc {
 	uint64_t head, tail, canon;	/* counts; the buffer is a ring */
 	uint64_t echo_head, echo_tail;
 	bool lnext, erasing;
+	uint32_t column, canon_column;
 	uint8_t buf[BUF];
 	uint64_t flags[BUF / 64];	/* where lines end */
 };
@@ -60,6 +61,8 @@ static void get_ldisc(struct peeker *p, uint64_t disc, struct ldisc *ld)
 	get(p, disc, n, "canon_head", &ld->canon, 8);
 	get(p, disc, n, "echo_tail", &ld->echo_tail, 8);
 	get(p, disc, n, "echo_head", &ld->echo_head, 8);
+	get(p, disc, n, "column", &ld->column, 4);
+	get(p, disc, n, "canon_column", &ld->canon_column, 4);
 	get_bit(p, disc, n, "lnext", &ld->lnext);
 	get_bit(p, disc, n, "erasing", &ld->erasing);
 	get(p, disc, n, "read_buf", ld->buf, sizeof(ld->buf));
@@ -203,6 +206,8 @@ static int fill(const struct end *master, const struct end *slave, Cr__Terminal 
 	m->line_ends = b->ends;
 	m->output.data = b->output;
 	m->output.len = out + flip;
+	m->column = slave->ld.column;
+	m->line_column = slave->ld.canon_column;
 	m->stopped = slave->stopped;
 	m->stopped_by_call = slave->stopped_by_call;
 	return 0;

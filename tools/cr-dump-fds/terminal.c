@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 
@@ -60,6 +61,27 @@ static void fill_termios(const struct termios2 *in, Cr__Termios *out)
 	out->c_cc.len = sizeof(in->c_cc);
 	out->c_ispeed = in->c_ispeed;
 	out->c_ospeed = in->c_ospeed;
+}
+
+/* Settings that nobody may change (TIOCSLCKTRMIOS); there are none, as a rule. */
+static int fill_locked(int fd, Cr__Terminal *m, Cr__Termios *locked, struct cr_err *err)
+{
+	static const struct termios none;
+	static struct termios tio;
+
+	if (ioctl(fd, TIOCGLCKTRMIOS, &tio) < 0)
+		return cr_err_sys(err, "TIOCGLCKTRMIOS");
+	if (memcmp(&tio, &none, sizeof(tio)) == 0)
+		return 0;
+	locked->c_iflag = tio.c_iflag;
+	locked->c_oflag = tio.c_oflag;
+	locked->c_cflag = tio.c_cflag;
+	locked->c_lflag = tio.c_lflag;
+	locked->c_line = tio.c_line;
+	locked->c_cc.data = tio.c_cc;
+	locked->c_cc.len = sizeof(tio.c_cc);
+	m->locked_settings = locked;
+	return 0;
 }
 
 /* What both ends tell; @fd is the master when it is there. */
@@ -219,7 +241,7 @@ int terminal_put(struct dump *d, struct terminal *t, struct cr_err *err)
 	struct file *f = t->master ? t->master : t->slave ? t->slave : t->hung;
 	cr_auto_fd int fd = -1;
 	Cr__Terminal m = CR__TERMINAL__INIT;
-	Cr__Termios termios = CR__TERMIOS__INIT;
+	Cr__Termios termios = CR__TERMIOS__INIT, locked = CR__TERMIOS__INIT;
 	struct termios2 tio = { 0 };
 
 	if (t->put)
@@ -240,6 +262,8 @@ int terminal_put(struct dump *d, struct terminal *t, struct cr_err *err)
 		m.hangup = true;
 		return cr_stage_put(d->st, CR_KIND_TERMINAL, &m, err);
 	}
+	if (fill_locked(fd, &m, &locked, err) < 0)
+		return -1;
 	if (tio.c_line != 0)
 		return refuse(d, t, "its line discipline is not N_TTY: not supported", "", err);
 	return t->master ? put_pty(d, t, fd, &m, err) : put_external(d, t, &m, err);

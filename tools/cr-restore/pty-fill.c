@@ -20,6 +20,8 @@
 #define PATIENCE_MS 10000
 #define CHUNK 128u
 #define NEWLINE '\n'
+#define TAB 8u
+#define COLUMN_MAX (1u << 20)
 
 /* Keys, as bytes that the input does not have; 0: none. */
 struct keys {
@@ -200,21 +202,82 @@ static int fill_raw(int master, const Cr__Terminal *m, struct cr_err *err)
 	return 0;
 }
 
-static int fill_output(int master, const Cr__Terminal *m, struct cr_err *err)
+static int open_slave(const Cr__Terminal *m, struct cr_err *err)
 {
-	struct termios2 tio;
-	cr_auto_fd int slave = -1;
 	char path[32];
+	int fd;
 
 	snprintf(path, sizeof(path), "/dev/pts/%u", m->pty - 1);
-	slave = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	if (slave < 0)
-		return cr_err_sys(err, "unable to open %s", path);
+	fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	return fd < 0 ? cr_err_sys(err, "unable to open %s", path) : fd;
+}
+
+static int set_output(int master, tcflag_t oflag, struct cr_err *err)
+{
+	struct termios2 tio;
+
 	if (ioctl(master, TCGETS2, &tio) < 0)
 		return cr_err_sys(err, "TCGETS2");
-	tio.c_oflag = 0;
-	if (ioctl(master, TCSETS2, &tio) < 0)
-		return cr_err_sys(err, "TCSETS2");
+	tio.c_oflag = oflag;
+	return ioctl(master, TCSETS2, &tio) < 0 ? cr_err_sys(err, "TCSETS2") : 0;
+}
+
+/* --- the column ------------------------------------------------------------ */
+
+static int repeat(int master, int slave, uint8_t c, size_t n, struct cr_err *err)
+{
+	uint8_t buf[CHUNK];
+
+	memset(buf, c, sizeof(buf));
+	while (n) {
+		size_t len = n < sizeof(buf) ? n : sizeof(buf);
+
+		if (put(slave, buf, len, err) < 0 || drain(master, len, err) < 0)
+			return -1;
+		n -= len;
+	}
+	return 0;
+}
+
+/* With OPOST alone a tab goes to the next multiple of 8. */
+static int advance(int master, int slave, size_t from, size_t to, struct cr_err *err)
+{
+	size_t tabs = to / TAB - from / TAB;
+
+	if (repeat(master, slave, '\t', tabs, err) < 0)
+		return -1;
+	return repeat(master, slave, ' ', tabs ? to % TAB : to - from, err);
+}
+
+/* As a program that writes so much; nobody goes back a million columns. */
+static size_t column_of(uint32_t column)
+{
+	return column < COLUMN_MAX ? column : COLUMN_MAX + column % TAB;
+}
+
+/* A newline, when it is one character, makes the column that of a line. */
+static int set_column(int master, const Cr__Terminal *m, struct cr_err *err)
+{
+	size_t line = column_of(m->line_column), now = column_of(m->column);
+	cr_auto_fd int slave = -1;
+
+	if (!line && !now)
+		return 0;
+	slave = open_slave(m, err);
+	if (slave < 0 || set_output(master, OPOST, err) < 0 ||
+	    advance(master, slave, 0, line, err) < 0 || repeat(master, slave, NEWLINE, 1, err) < 0)
+		return -1;
+	if (now >= line)
+		return advance(master, slave, line, now, err);
+	return repeat(master, slave, '\b', line - now, err);
+}
+
+static int fill_output(int master, const Cr__Terminal *m, struct cr_err *err)
+{
+	cr_auto_fd int slave = open_slave(m, err);
+
+	if (slave < 0 || set_output(master, 0, err) < 0)
+		return -1;
 	return put(slave, m->output.data, m->output.len, err);
 }
 
@@ -223,6 +286,8 @@ int pty_fill(int master, const Cr__Terminal *m, struct cr_err *err)
 	bool lines = m->termios->c_lflag & ICANON;
 
 	if (m->input.len && (lines ? fill_lines(master, m, err) : fill_raw(master, m, err)) < 0)
+		return -1;
+	if (set_column(master, m, err) < 0)
 		return -1;
 	return m->output.len ? fill_output(master, m, err) : 0;
 }
@@ -233,15 +298,13 @@ int pty_stop(int master, const Cr__Terminal *m, const struct termios2 *tio, stru
 	static const uint8_t key = 19;
 	struct termios2 now = *tio;
 	cr_auto_fd int slave = -1;
-	char path[32];
 	struct pollfd pfd;
 
 	if (!m->stopped)
 		return 0;
-	snprintf(path, sizeof(path), "/dev/pts/%u", m->pty - 1);
-	slave = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	slave = open_slave(m, err);
 	if (slave < 0)
-		return cr_err_sys(err, "unable to open %s", path);
+		return -1;
 	if (m->stopped_by_call)
 		return ioctl(slave, TCXONC, TCOOFF) < 0 ? cr_err_sys(err, "TCXONC") : 0;
 	now.c_iflag |= IXON;

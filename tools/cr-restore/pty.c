@@ -81,6 +81,23 @@ static int set_slave(const Cr__Terminal *m, struct cr_err *err)
 	return 0;
 }
 
+static int set_locked(int fd, const Cr__Terminal *m, struct cr_err *err)
+{
+	const Cr__Termios *in = m->locked_settings;
+	struct termios tio = { 0 };
+
+	if (!in)
+		return 0;
+	tio.c_iflag = in->c_iflag;
+	tio.c_oflag = in->c_oflag;
+	tio.c_cflag = in->c_cflag;
+	tio.c_lflag = in->c_lflag;
+	tio.c_line = (cc_t)in->c_line;
+	memcpy(tio.c_cc, in->c_cc.data,
+	       in->c_cc.len < sizeof(tio.c_cc) ? in->c_cc.len : sizeof(tio.c_cc));
+	return ioctl(fd, TIOCSLCKTRMIOS, &tio) < 0 ? cr_err_sys(err, "TIOCSLCKTRMIOS") : 0;
+}
+
 int pty_set(int fd, const Cr__Terminal *m, struct cr_err *err)
 {
 	struct winsize ws = {
@@ -105,6 +122,8 @@ int pty_set(int fd, const Cr__Terminal *m, struct cr_err *err)
 	if (set_slave(m, err) < 0)
 		return -1;
 	if (!m->external && pty_stop(fd, m, &tio, err) < 0)
+		return -1;
+	if (set_locked(fd, m, err) < 0)
 		return -1;
 	if (m->packet && ioctl(fd, TIOCPKT, &on) < 0)
 		return cr_err_sys(err, "TIOCPKT");
