@@ -25,6 +25,7 @@
 #include "mem.h"
 #include "notify.h"
 #include "proc.h"
+#include "reg.h"
 #include "scheduling.h"
 #include "share.h"
 #include "special.h"
@@ -443,7 +444,8 @@ int finish_release(struct restore *r, struct cr_err *err)
 			goto out;
 		th += t->n_threads;
 	}
-	if (action_run(r, "pre-resume", (pid_t)slot_at(r, 0)->pid, err) < 0)
+	if (regs_seek(r, err) < 0 ||
+	    action_run(r, "pre-resume", (pid_t)slot_at(r, 0)->pid, err) < 0)
 		goto out;
 	notify_write(r);
 	ret = let_go(&f, err);
