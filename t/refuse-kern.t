@@ -39,7 +39,7 @@ sub refusals_of {
 		"$name: refused");
 
 	like($r->{err}, $pattern, "$name: by name, with a remedy");
-	like(slurp("/proc/$pid/status"), qr/^State:\s+[RS].*^TracerPid:\s+0$/ms,
+	like(slurp("/proc/$pid/status"), qr/^State:\s+[RSZ].*^TracerPid:\s+0$/ms,
 		"$name: not stopped, not traced");
 	touch("$dir/end");
 	is(describe(finish($pid, 20)), 'exit 0', "$name: goes on and ends well");
@@ -202,14 +202,45 @@ g = open('gone', 'w')
 call(301, f, 1, ctypes.c_uint64(0x20), -100, b'gone')
 os.unlink('gone')
 E
-refusals_of('a pidfd of a thread', <<'E',
+my $mate = <<'E';
 tid = []
 t = threading.Thread(target=lambda: (tid.append(threading.get_native_id()), time.sleep(1e6)), daemon=True)
 t.start()
 while not tid: time.sleep(0.005)
-f = call(434, tid[0], 0o200)
+stack = libc.mmap; stack.restype = ctypes.c_void_p
+top = stack(None, 65536, 3, 0x22, -1, ctypes.c_long(0)) + 65536
+p = libc.clone(ctypes.cast(libc.pause, ctypes.c_void_p), ctypes.c_void_p(top), 0x100 | 17, None)	# CLONE_VM
+atexit.register(lambda: (os.kill(p, 9), os.waitpid(p, 0)))
 E
-	qr/fd \d+: pidfd \(.*\): of thread \d+ \(PIDFD_THREAD\): not supported; \S/);
+my $shares = 'of a thread of a process that shares its memory: not supported; \S';
+refusals_of('a pidfd of a thread with a mate', "${mate}f = call(434, tid[0], 0o200)",
+	qr/fd \d+: pidfd \(.*\): $shares/);
+refusals_of('a file of a thread with a mate', "${mate}f = os.open('/proc/self/task/%d/stat' % tid[0], 0)",
+	qr/fd \d+: file of a thread \(.*\): $shares/);
+refusals_of('a file of a dead main thread', <<'E',
+f = os.open('/proc/self/task/%d/stat' % os.getpid(), 0)
+def after():
+    while ') Z' not in open('/proc/self/task/%d/stat' % os.getpid()).read(): time.sleep(0.005)
+    open('ready', 'w').close()
+    while not os.path.exists('end'): time.sleep(0.005)
+    os._exit(0)
+threading.Thread(target=after).start()
+libc.syscall(60, 0)
+E
+	qr/fd \d+: file of a thread \(.*\): of a main thread that has ended.*; \S/);
+refusals_of('a working directory of a thread', <<'E',
+tid = []
+t = threading.Thread(target=lambda: (tid.append(threading.get_native_id()), time.sleep(1e6)), daemon=True)
+t.start()
+while not tid: time.sleep(0.005)
+here = os.getcwd()
+atexit.register(lambda: os.chdir(here))
+open('ready', 'w').close()
+os.chdir('/proc/self/task/%d' % tid[0])
+while not os.path.exists(here + '/end'): time.sleep(0.005)
+os._exit(0)
+E
+	qr{cwd: /proc/\d+/task/\d+: of a thread; \S});
 my $map = <<'E';
 def bpf(c, *a): return call(321, c, struct.pack('<%dI' % len(a), *a).ljust(144, b'\0'), 144)
 E

@@ -48,6 +48,7 @@ our @ALL = (
 	[fds => 'signalfd', 'signalfd'],
 	[fds => 'epoll', 'epoll'],
 	[fds => 'pidfd', 'pidfd'],
+	[fds => 'descriptors of threads', 'threadfd'],
 	[kern => 'memfds', 'memfd'],
 	[kern => 'a program in a memfd', 'memexe'],
 	[kern => 'a program in a sealed memfd', 'memexe', args => ['sealed']],

@@ -41,6 +41,7 @@ struct process {
 	unsigned int n_table;
 	struct process *same;	/* it shares that one's table (CLONE_FILES) */
 	struct process *same_fs;	/* ... working directory (CLONE_FS) */
+	bool shares_vm;		/* it shares its memory with another one */
 };
 
 /* An open file description. */
@@ -147,6 +148,12 @@ struct file *process_file(const struct process *p, int fd);
 
 /* The process that thread @tid is of, 0 when it is not of the tree. */
 pid_t process_of(const struct dump *d, pid_t tid);
+
+/* Is @path "/proc/42/task/43/stat" or "/proc/43/stat"? */
+bool process_of_path(const char *path, pid_t *tid);
+/* Why that, or a thread, cannot be opened in time; NULL: it can. */
+const char *process_thread_is_late(const struct dump *d, pid_t tid);
+const char *process_path_is_late(const struct dump *d, const char *path);
 
 /* Give a new description its id and to its kind. */
 int file_dump(struct dump *d, struct file *f, struct cr_err *err) CR_MUST;

@@ -29,6 +29,7 @@ static int fill_dir(struct dump *d, const struct process *p, const char *name, C
 	struct ghost_hint hint = { 0 };
 	cr_auto_fd int fd = -1;
 	struct stat sb;
+	pid_t tid;
 	int ret;
 
 	if (cr_proc_link(p->pid, name, target, sizeof(target), err) < 0) {
@@ -41,6 +42,9 @@ static int fill_dir(struct dump *d, const struct process *p, const char *name, C
 	if (fd < 0 || fstat(fd, &sb) < 0)
 		return cr_err_sys(err, "unable to open %s", path);
 	ret = cr_fileref_fill(fd, target, false, ref, err);
+	if (ret == 0 && process_of_path(target, &tid) && process_of(d, tid) &&
+	    process_of(d, tid) != tid)
+		return refuse(d, p, name, target, "of a thread", err);
 	if (ret <= 0)
 		return ret;
 	if (sb.st_nlink)

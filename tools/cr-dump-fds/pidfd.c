@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pidfd: the process it stands for, which must be of the tree or gone. */
+/* pidfd: the process or thread it stands for, which must be of the tree or gone. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,6 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 	Cr__PidFd m = CR__PID_FD__INIT;
 	const char *pid = file_info(f, "Pid");
 	char what[64];
-	pid_t owner;
 
 	if (!pid)
 		return cr_err_set(err, CR_SYSTEM, "its fdinfo has no Pid");
@@ -34,16 +33,13 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 	m.open_flags = f->flags;
 	m.pid = (int32_t)strtol(pid, NULL, 10);
 	m.thread = f->flags & PIDFD_THREAD;
-	owner = m.pid > 0 ? process_of(d, m.pid) : 0;
-	if (m.pid > 0 && !owner) {
+	if (m.pid > 0 && !process_of(d, m.pid)) {
 		snprintf(what, sizeof(what), "process %d is outside of the tree", m.pid);
 		return file_refuse(d, f, "pidfd", what, "close it", err);
 	}
-	/* The threads of a restored process are made last. */
-	if (m.thread && owner != m.pid && m.pid > 0) {
-		snprintf(what, sizeof(what), "of thread %d (PIDFD_THREAD): not supported", m.pid);
-		return file_refuse(d, f, "pidfd", what, "close it", err);
-	}
+	if (m.thread && m.pid > 0 && process_thread_is_late(d, m.pid))
+		return file_refuse(d, f, "pidfd", process_thread_is_late(d, m.pid), "close it",
+				   err);
 	return cr_stage_put(d->st, CR_KIND_PID_FD, &m, err);
 }
 

@@ -129,6 +129,50 @@ pid_t process_of(const struct dump *d, pid_t tid)
 	return (pid_t)(uintptr_t)map_get(&d->tids, (uint64_t)tid);
 }
 
+bool process_of_path(const char *path, pid_t *tid)
+{
+	int pid;
+
+	if (sscanf(path, "/proc/%d/task/%d", &pid, tid) == 2)
+		return true;
+	return sscanf(path, "/proc/%d", tid) == 1;
+}
+
+const char *process_thread_is_late(const struct dump *d, pid_t tid)
+{
+	pid_t task = process_of(d, tid);
+
+	for (unsigned int i = 0; task != tid && i < d->n_procs; i++)
+		if (d->procs[i]->task == task && d->procs[i]->shares_vm)
+			return "of a thread of a process that shares its memory: not supported";
+	return NULL;
+}
+
+const char *process_path_is_late(const struct dump *d, const char *path)
+{
+	pid_t tid, task;
+
+	task = process_of_path(path, &tid) ? process_of(d, tid) : 0;
+	if (task != tid)
+		return task ? process_thread_is_late(d, tid) : NULL;
+	for (unsigned int i = 0; strstr(path, "/task/") && i < d->n_procs; i++)
+		if (d->procs[i]->task == task && d->procs[i]->pid != task)
+			return "of a main thread that has ended: not supported";
+	return NULL;
+}
+
+static int note_vm(struct dump *d, struct process *p, uint32_t same_as, struct cr_err *err)
+{
+	struct process *owner;
+
+	if (find_same(d, p, same_as, &owner, err) < 0)
+		return -1;
+	p->shares_vm = owner;
+	if (owner)
+		owner->shares_vm = true;
+	return 0;
+}
+
 int process_dump(struct dump *d, const Cr__Task *task, struct cr_err *err)
 {
 	struct process *p;
@@ -141,7 +185,8 @@ int process_dump(struct dump *d, const Cr__Task *task, struct cr_err *err)
 		return -1;
 	if (open_process(task, &p, err) < 0 ||
 	    find_same(d, p, task->files_same_as, &p->same, err) < 0 ||
-	    find_same(d, p, task->fs_same_as, &p->same_fs, err) < 0 || keep_process(d, p, err) < 0)
+	    find_same(d, p, task->fs_same_as, &p->same_fs, err) < 0 ||
+	    note_vm(d, p, task->vm_same_as, err) < 0 || keep_process(d, p, err) < 0)
 		goto fail;
 	if (check_threads(d, task, err) < 0 || sem_check(d, p, task, err) < 0)
 		return -1;

@@ -96,14 +96,6 @@ static int put(struct dump *d, const struct file *f, Cr__FileRef *ref, struct cr
 	return put_reg(d, f, ref, false, err);
 }
 
-/* Is it of a thread that is no main thread?  Those are made last of all. */
-static bool is_of_thread(const char *target, pid_t *tid)
-{
-	int pid;
-
-	return sscanf(target, "/proc/%d/task/%d", &pid, tid) == 2 && pid != *tid;
-}
-
 static int dump(struct dump *d, struct file *f, struct cr_err *err)
 {
 	pid_t tid;
@@ -118,7 +110,8 @@ static int dump(struct dump *d, struct file *f, struct cr_err *err)
 	/* What is carried may have been carried by an earlier stage: see late(). */
 	if (ret == 0 && d->opts->embed && S_ISREG(f->sb.st_mode))
 		ret = 1;
-	if (ret == 0 && is_of_thread(f->target, &tid))
+	/* Whose thread is it? */
+	if (ret == 0 && process_of_path(f->target, &tid))
 		ret = 1;
 	if (ret == 0)
 		ret = put(d, f, &ref, err);
@@ -173,19 +166,21 @@ static int late_proc(struct dump *d, struct file *f, int fd, struct cr_err *err)
 	return ret;
 }
 
-/* 1: it is no file of a thread of the tree that its path leads to. */
-static int late_thread(struct dump *d, struct file *f, int fd, struct cr_err *err)
+/* 1: it is no file of a process or thread that lives. */
+static int late_task(struct dump *d, struct file *f, int fd, struct cr_err *err)
 {
 	Cr__FileRef ref = CR__FILE_REF__INIT;
+	const char *why;
 	pid_t tid;
 	int ret;
 
-	if (!is_of_thread(f->target, &tid))
+	if (!process_of_path(f->target, &tid))
 		return 1;
-	if (process_of(d, tid))
-		return file_refuse(d, f, "file of a thread", "not supported", "close it", err);
 	ret = cr_fileref_fill(fd, f->target, false, &ref, err);
-	if (ret == 0)
+	why = ret == 0 ? process_path_is_late(d, f->target) : NULL;
+	if (why)
+		ret = file_refuse(d, f, "file of a thread", why, "close it", err);
+	else if (ret == 0)
 		ret = put(d, f, &ref, err);
 	cr_fileref_release(&ref);
 	return ret;
@@ -249,7 +244,7 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 		if (ret <= 0)
 			return ret;
 	}
-	ret = late_thread(d, f, fd, err);
+	ret = late_task(d, f, fd, err);
 	if (ret > 0)
 		ret = late_proc(d, f, fd, err);
 	if (ret > 0)

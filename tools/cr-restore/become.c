@@ -29,11 +29,11 @@
 #include "ref.h"
 #include "share.h"
 #include "special.h"
+#include "thread.h"
 #include "timers.h"
 #include "zombie.h"
 
 #define AGENT_STACK 8192ul
-#define THREAD_STACK 2048ul
 #define TASK_COMM 16
 
 static void futex_wake(uint32_t *word)
@@ -100,39 +100,6 @@ static int set_fs(struct restore *r, const struct task_image *t, struct cr_err *
 	return 0;
 }
 
-/* A thread's own vector and its creation by the first thread. */
-static int add_thread(struct restore *r, const struct task_image *t, unsigned int n,
-		      struct cr_agent_ctl *ctl, struct vec *main, struct arena *a,
-		      uint64_t *address, struct cr_err *err)
-{
-	struct clone_args *args = arena_alloc(a, sizeof(*args), err);
-	uint32_t *tid = arena_alloc(a, sizeof(*tid), err);
-	void *stack = arena_alloc(a, THREAD_STACK, err);
-	struct vec v = { 0 };
-	struct cr_vector *vector;
-	struct cr_op *op;
-
-	if (!args || !tid || !stack || attrs_thread(r, t, n, ctl, &v, a, err) < 0 ||
-	    attrs_park(r, t, n, ctl, &v, a, err) < 0) {
-		free(v.ops);
-		return -1;
-	}
-	vector = vec_finish(&v, a, ctl, t->task->tids[n], err);
-	if (!vector)
-		return -1;
-	*address = (uint64_t)(uintptr_t)vector;
-	*tid = t->task->tids[n];
-	args->flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-		      CLONE_SYSVSEM;
-	args->stack = (uint64_t)(uintptr_t)stack;
-	args->stack_size = THREAD_STACK;
-	args->set_tid = (uint64_t)(uintptr_t)tid;
-	args->set_tid_size = 1;
-	op = vec_op(main, CR_OP_THREAD, LABEL_THREAD, VEC_ARGS(P(args), sizeof(*args), P(vector)));
-	op->expect = CR_EXPECT_OK;
-	return 0;
-}
-
 /* A main thread that has ended: its threads go on without it. */
 static int end_leader(struct restore *r, const struct task_image *t, struct vec *v, struct arena *a,
 		      struct cr_err *err)
@@ -151,16 +118,15 @@ static int end_leader(struct restore *r, const struct task_image *t, struct vec 
 	return 0;
 }
 
-static int build_vector(struct restore *r, const struct task_image *t, struct agent_place *p,
-			struct cr_agent_ctl *ctl, struct vec *v, struct cr_err *err)
+static int build_vector(struct restore *r, const struct task_image *t, struct body *b,
+			struct vec *v, struct cr_err *err)
 {
-	struct arena *a = &p->arena;
-	uint64_t *vectors = arena_alloc(a, (t->n_threads + 1) * sizeof(*vectors), err);
+	struct arena *a = &b->place->arena;
 
-	if (!vectors || (t->share_sighand && attrs_forget_sigchld(v, a, err) < 0))
+	if (t->share_sighand && attrs_forget_sigchld(v, a, err) < 0)
 		return -1;
 	if (!t->share_vm) {
-		if (mem_build(r, t, p, v, a, err) < 0)
+		if (mem_build(r, t, b->place, v, a, err) < 0)
 			return -1;
 		if (t->n_vm_users)
 			mates_release(v);
@@ -172,68 +138,73 @@ static int build_vector(struct restore *r, const struct task_image *t, struct ag
 	/* Else see attrs_park(). */
 	if ((!share_has_table(t) || t->task->dead_leader) && locks_of_process(r, t, v, a, err) < 0)
 		return -1;
-	if (attrs_process(r, t, v, a, err) < 0)
+	if (attrs_process(r, t, v, a, err) < 0 || threads_build(r, t, b, v, err) < 0)
 		return -1;
-	for (unsigned int n = t->task->dead_leader ? 0 : 1; n < t->n_threads; n++)
-		if (add_thread(r, t, n, ctl, v, a, &vectors[n], err) < 0)
-			return -1;
 	if (t->task->dead_leader) {
 		if (timers_create(t, v, a, err) < 0 || end_leader(r, t, v, a, err) < 0)
 			return -1;
-	} else if (attrs_thread(r, t, 0, ctl, v, a, err) < 0 ||
-		   attrs_park(r, t, 0, ctl, v, a, err) < 0) {
+	} else if (attrs_thread(r, t, 0, b->ctl, v, a, err) < 0 ||
+		   attrs_park(r, t, 0, b->ctl, v, a, err) < 0) {
 		return -1;
 	}
-	ctl->vector = vec_finish(v, a, ctl, t->task->pid, err);
+	b->ctl->vector = vec_finish(v, a, b->ctl, t->task->pid, err);
 	/* The last one is that of a leader which does not stay. */
-	vectors[t->task->dead_leader ? t->n_threads : 0] = (uint64_t)(uintptr_t)ctl->vector;
-	ctl->vectors = (uint64_t)(uintptr_t)vectors;
-	return ctl->vector ? 0 : -1;
+	b->vectors[t->task->dead_leader ? t->n_threads : 0] = (uint64_t)(uintptr_t)b->ctl->vector;
+	return b->ctl->vector ? 0 : -1;
 }
 
-/* Build the vector in the place, and what it needs to run. */
-static int prepare_agent(struct restore *r, const struct task_image *t, struct agent_place *p,
-			 struct cr_agent_ctl *ctl, uint8_t **code, uint8_t **stack,
-			 struct cr_err *err)
+static int find_place(struct restore *r, const struct task_image *t, struct body *b,
+		      struct cr_err *err)
+{
+	b->place = &b->own;
+	if (t->share_vm) {
+		if (mates_await_place(r, &b->place, &b->ctl) < 0)
+			_exit(CR_AGENT_FAILED);
+		return 0;
+	}
+	if (mem_place_agent(r, t, b->place, err) < 0)
+		return -1;
+	b->ctl = (struct cr_agent_ctl *)b->place->ctls;
+	return t->n_vm_users ? mates_offer(r, b->place, err) : 0;
+}
+
+/* The agent in its place, and what it needs to run. */
+static int place_agent(struct restore *r, const struct task_image *t, struct body *b,
+		       struct cr_err *err)
+{
+	struct arena *a;
+
+	if (find_place(r, t, b, err) < 0)
+		return -1;
+	if (mremap(slot_of(r, t), 0, SHARED_PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, b->ctl) != b->ctl)
+		return cr_err_sys(err, "unable to move the shared page");
+	slot_of(r, t)->self = (uint64_t)(uintptr_t)b->ctl;
+	a = &b->place->arena;
+	b->code = arena_alloc(a, cr_agent_blob_size, err);
+	b->stack = arena_alloc(a, AGENT_STACK, err);
+	b->vectors = arena_alloc(a, (t->n_threads + 1) * sizeof(*b->vectors), err);
+	if (!b->code || !b->stack || !b->vectors)
+		return -1;
+	memcpy(b->code, cr_agent_blob, cr_agent_blob_size);
+	b->stack += AGENT_STACK;
+	b->ctl->mode = CR_AGENT_ONCE;
+	b->ctl->base = b->place->start;
+	b->ctl->end = b->place->end;
+	b->ctl->vectors = (uint64_t)(uintptr_t)b->vectors;
+	return 0;
+}
+
+static int run_agent(struct restore *r, const struct task_image *t, struct body *b,
+		     struct cr_err *err)
 {
 	struct vec v = { 0 };
 
-	if (mremap(slot_of(r, t), 0, SHARED_PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, ctl) != ctl)
-		return cr_err_sys(err, "unable to move the shared page");
-	slot_of(r, t)->self = (uint64_t)(uintptr_t)ctl;
-	*code = arena_alloc(&p->arena, cr_agent_blob_size, err);
-	*stack = arena_alloc(&p->arena, AGENT_STACK, err);
-	if (!*code || !*stack)
+	if (!b->ctl && place_agent(r, t, b, err) < 0)
 		return -1;
-	memcpy(*code, cr_agent_blob, cr_agent_blob_size);
-	*stack += AGENT_STACK;
-	ctl->mode = CR_AGENT_ONCE;
-	ctl->base = p->start;
-	ctl->end = p->end;
-	if (build_vector(r, t, p, ctl, &v, err) == 0)
-		return 0;
-	free(v.ops);
-	return -1;
-}
-
-static int run_agent(struct restore *r, const struct task_image *t, struct cr_err *err)
-{
-	struct agent_place own, *p = &own;
-	struct cr_agent_ctl *ctl;
-	uint8_t *code = NULL, *stack = NULL;
-
-	if (t->share_vm) {
-		if (mates_await_place(r, &p, &ctl) < 0)
-			_exit(CR_AGENT_FAILED);
-	} else {
-		if (mem_place_agent(r, t, p, err) < 0)
-			return -1;
-		ctl = (struct cr_agent_ctl *)p->ctls;
-		if (t->n_vm_users && mates_offer(r, p, err) < 0)
-			return -1;
+	if (build_vector(r, t, b, &v, err) < 0) {
+		free(v.ops);
+		return -1;
 	}
-	if (prepare_agent(r, t, p, ctl, &code, &stack, err) < 0)
-		return -1;
 	if (share_fs_opened(r, t) < 0)
 		_exit(CR_AGENT_FAILED);
 	if (!t->share_fs && set_fs(r, t, err) < 0)
@@ -242,17 +213,21 @@ static int run_agent(struct restore *r, const struct task_image *t, struct cr_er
 		_exit(CR_AGENT_FAILED);
 	cr_fault("enter-agent");
 	mates_pause();
-	enter_agent(code + cr_agent_entry, stack, ctl);
+	enter_agent(b->code + cr_agent_entry, b->stack, b->ctl);
 }
 
 static int become(struct restore *r, const struct task_image *t, struct cr_err *err)
 {
+	struct body b = { 0 };
+
 	if (task_is_zombie(t))
 		zombie_die(t);
-	if (await_zombies(r, t, err) < 0 || files_restore(r, t, err) < 0 ||
-	    own_cast_off(&r->own, t, err) < 0 || special_write(t, err) < 0)
-		return cr_err_wrap(err, "pid %u", t->task->pid);
-	if (run_agent(r, t, err) < 0)
+	/* What threads inherit comes before those that are made early. */
+	if (await_zombies(r, t, err) < 0 || own_cast_off(&r->own, t, err) < 0 ||
+	    special_write(t, err) < 0 ||
+	    (t->early_threads &&
+	     (place_agent(r, t, &b, err) < 0 || threads_make_early(r, t, &b, err) < 0)) ||
+	    files_restore(r, t, err) < 0 || run_agent(r, t, &b, err) < 0)
 		return cr_err_wrap(err, "pid %u", t->task->pid);
 	return 0;
 }

@@ -26,6 +26,7 @@
 #include "notify.h"
 #include "proc.h"
 #include "ref.h"
+#include "share.h"
 #include "shmem.h"
 #include "tty.h"
 #include "vdso.h"
@@ -167,6 +168,10 @@ static int check_task(struct restore *r, const struct task_image *t, struct cr_e
 		return -1;
 	if (!t->share_vm && mem_check(r, t, err) < 0)
 		return -1;
+	if (t->early_threads && share_has_memory(t))
+		return cr_err_set(err, CR_BAD_INPUT,
+				  "pid %u: a descriptor of a thread, and its memory is shared",
+				  t->task->pid);
 	return attrs_check(r, t, err);
 }
 

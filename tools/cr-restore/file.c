@@ -19,6 +19,7 @@
 #include "owner.h"
 #include "restore.h"
 #include "share.h"
+#include "thread.h"
 #include "tty.h"
 
 static const struct file_ops *const table[] = {
@@ -93,11 +94,16 @@ static void share_run(struct object *o, unsigned int n)
 static bool is_of_others(const struct image *img, const struct file_image *f)
 {
 	const struct file_ops *ops = file_ops_of(f->kind);
-	uint32_t pid = ops->of_tree ? ops->of_tree(img, f->msg) : 0;
-	const struct task_image *t = pid && f->first_user ? image_task(img, pid) : NULL;
+	uint32_t id = ops->of_tree ? ops->of_tree(img, f->msg) : 0;
+	struct task_image *t = id && f->first_user ? thread_task(img, id) : NULL;
+	bool of_thread = t && id != t->task->pid;
 
-	return t && t->index + 1 != f->first_user &&
-	       (!t->parent || t->parent->index + 1 != f->first_user);
+	if (!t)
+		return false;
+	/* A parent does not wait for the threads of its children. */
+	t->early_threads |= of_thread;
+	return t->index + 1 != f->first_user &&
+	       (of_thread || !t->parent || t->parent->index + 1 != f->first_user);
 }
 
 int file_share_objects(struct image *img, struct cr_err *err)
@@ -214,7 +220,8 @@ int files_open_of_tree(struct restore *r, struct cr_err *err)
 	if (!r->tree_fds)
 		return 0;
 	/* Who has failed says why: finish_wait() finds it. */
-	if (share_await(r, &r->shared->steps, family_arrivals(r)) < 0)
+	if (share_await(r, &r->shared->steps, family_arrivals(r)) < 0 ||
+	    share_await(r, &r->shared->early, threads_early(r)) < 0)
 		return 0;
 	for (unsigned int i = 0; i < r->img.n_files; i++) {
 		struct file_image *f = &r->img.files[i];

@@ -36,9 +36,9 @@ struct file_ops {
 	uint64_t (*object)(const void *msg);
 	/* Must it be opened by the restorer, before the tree is there?  NULL: no. */
 	bool (*early)(const struct image *img, const struct file_image *f);
-	/* The process of the tree, or another one, that must exist for ->open(); 0:
-	 * none.  What another process than it or its parent has, or several have,
-	 * is opened when all of them exist.  May be NULL. */
+	/* The process of the tree, or another one, or the thread that must exist
+	 * for ->open(); 0: none.  What another process than it or its parent has,
+	 * or several have, is opened when all of them exist.  May be NULL. */
 	uint32_t (*of_tree)(const struct image *img, const void *msg);
 	/* Id of the @n-th other description that ->late() needs in its process,
 	 * 0 after the last.  May be NULL. */

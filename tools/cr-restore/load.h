@@ -68,6 +68,7 @@ struct task_image {
 	unsigned int n_vm_users;
 	unsigned int n_fs_users;
 	unsigned int n_children;
+	bool early_threads;	/* somebody has a descriptor of one: see thread.h */
 };
 
 /* An open file description: a record of a kind in the table of file.c. */

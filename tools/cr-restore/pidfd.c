@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* pidfd: of a process of the tree, or of one that is gone. */
+/* pidfd: of a process or thread of the tree, or of one that is gone. */
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "clean.h"
 #include "file-kinds.h"
 #include "restore.h"
 #include "spare.h"
+#include "thread.h"
 
 #define PIDFD_THREAD O_EXCL /* 6.9 */
 
@@ -15,20 +15,30 @@ static int pidfd_check(struct restore *r, const void *msg, struct cr_err *err)
 {
 	const Cr__PidFd *m = msg;
 
-	if (m->pid > 0 && !image_task(&r->img, (uint32_t)m->pid))
+	const struct task_image *t = m->pid > 0 ? thread_task(&r->img, (uint32_t)m->pid) : NULL;
+
+	if (m->pid > 0 && (!t || (!m->thread && t->task->pid != (uint32_t)m->pid)))
 		return cr_err_set(err, CR_BAD_INPUT, "a pidfd of process %d, which is not there",
 				  m->pid);
 	return 0;
 }
 
-/* A process that has been: one that we make, and end. */
-static int open_gone(struct restore *r, struct cr_err *err)
+static int open_pidfd(pid_t pid, unsigned int flags, struct cr_err *err)
 {
-	int fd = -1;
-	pid_t pid = spare_start(r, 0, &fd, err);
+	int fd = (int)syscall(SYS_pidfd_open, pid, flags);
+
+	return fd < 0 ? cr_err_sys(err, "pidfd_open of %d", (int)pid) : fd;
+}
+
+/* A process that has been: one that we make, and end. */
+static int open_gone(struct restore *r, unsigned int flags, struct cr_err *err)
+{
+	pid_t pid = spare_start(r, 0, NULL, err);
+	int fd;
 
 	if (pid < 0)
 		return -1;
+	fd = open_pidfd(pid, flags, err);
 	spare_end(pid);
 	return fd;
 }
@@ -36,20 +46,11 @@ static int open_gone(struct restore *r, struct cr_err *err)
 static int pidfd_open_kind(struct restore *r, const void *msg, struct cr_err *err)
 {
 	const Cr__PidFd *m = msg;
-	cr_auto_fd int fd = -1;
 	unsigned int flags = m->open_flags & O_NONBLOCK;
 
 	if (m->thread)
 		flags |= PIDFD_THREAD;
-	if (m->pid < 0)
-		fd = open_gone(r, err);
-	else
-		fd = (int)syscall(SYS_pidfd_open, m->pid, flags);
-	if (fd < 0)
-		return m->pid < 0 ? -1 : cr_err_sys(err, "pidfd_open of %d", m->pid);
-	if (m->pid < 0 && flags & O_NONBLOCK && fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-		return cr_err_sys(err, "F_SETFL");
-	return cr_steal_fd(&fd);
+	return m->pid < 0 ? open_gone(r, flags, err) : open_pidfd(m->pid, flags, err);
 }
 
 /* Of a dead one too: it may be a zombie of the tree. */

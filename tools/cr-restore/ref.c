@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "thread.h"
+
 /* Index of a Ghost record, -1. */
 static int find_ghost(const struct restore *r, uint32_t id)
 {
@@ -48,27 +50,26 @@ static uint32_t ghost_of(const struct restore *r, const Cr__FileRef *ref)
 	return i >= 0 && r->embedded[i] ? ref->embedded : 0;
 }
 
-/* "/proc/42" or "/proc/42/maps", or what its main thread has below task. */
+/* "/proc/42", "/proc/42/maps", "/proc/42/task/43/maps" */
 uint32_t ref_task(const struct image *img, const Cr__FileRef *ref)
 {
-	char *end;
-	unsigned long pid, tid;
 	const struct task_image *t;
+	char *end;
+	unsigned long id;
+	bool of_task;
 
 	if (!ref || ref->ghost || strncmp(ref->path, "/proc/", 6) != 0)
 		return 0;
-	pid = strtoul(ref->path + 6, &end, 10);
-	if (end == ref->path + 6 || (*end && *end != '/') || pid > UINT32_MAX)
+	id = strtoul(ref->path + 6, &end, 10);
+	of_task = strncmp(end, "/task/", 6) == 0;
+	if (end != ref->path + 6 && of_task)
+		id = strtoul(end + 6, &end, 10);
+	if (end == ref->path + 6 || (*end && *end != '/') || !id || id > UINT32_MAX)
 		return 0;
-	t = image_task(img, (uint32_t)pid);
-	if (!t || task_is_zombie(t))
+	t = thread_task(img, (uint32_t)id);
+	if (!t || task_is_zombie(t) || (of_task && id == t->task->pid && t->task->dead_leader))
 		return 0;
-	if (strncmp(end, "/task/", 6) == 0) {
-		tid = strtoul(end + 6, &end, 10);
-		if (tid != pid || (*end && *end != '/') || t->task->dead_leader)
-			return 0;
-	}
-	return (uint32_t)pid;
+	return (uint32_t)id;
 }
 
 int ref_check(struct restore *r, uint32_t pid, const Cr__FileRef *ref, enum cr_fileref_rule rule,

@@ -14,8 +14,8 @@
 int ref_check(struct restore *r, uint32_t pid, const Cr__FileRef *ref, enum cr_fileref_rule rule,
 	      struct cr_err *err) CR_MUST;
 
-/* A file of /proc that is there as soon as a process of the tree is: its pid.
- * Else 0. */
+/* A file of /proc that is there as soon as a process of the tree, or a thread, is:
+ * its id.  Else 0. */
 uint32_t ref_task(const struct image *img, const Cr__FileRef *ref);
 
 /* open(2), close-on-exec; -1 with *err. */

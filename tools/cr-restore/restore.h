@@ -38,6 +38,7 @@ struct shared {
 	uint32_t steps; /* arrivals at the meetings of family.c */
 	uint32_t failed; /* somebody has filled its slot's error */
 	uint32_t committed; /* the tree lives without us */
+	uint32_t early; /* tasks that have made their threads early */
 	uint32_t opened; /* shared descriptions of the tree are there */
 };
 
