@@ -241,6 +241,15 @@ while not os.path.exists(here + '/end'): time.sleep(0.005)
 os._exit(0)
 E
 	qr{cwd: /proc/\d+/task/\d+: of a thread; \S});
+refusals_of('a text of the dead that is read in part', <<'E',
+p = os.fork()
+if p == 0: time.sleep(1e6)
+f = os.open('/proc/%d/status' % p, 0)
+os.read(f, 5)
+os.kill(p, 9); os.waitpid(p, 0)
+atexit.register(lambda: os.read(f, 9) or os._exit(1))
+E
+	qr/fd \d+: file of a process \(.*\): its process has ended, and the last \d+ bytes.*; \S/);
 my $map = <<'E';
 def bpf(c, *a): return call(321, c, struct.pack('<%dI' % len(a), *a).ljust(144, b'\0'), 144)
 E

@@ -9,7 +9,8 @@
 
 #include "target.h"
 
-static int dir, stat_fd, maps, status, of_thread, twin = -1;
+static int dir, stat_fd, maps, status, comm, limits, of_thread, twin = -1;
+static ssize_t end;	/* of the text of status */
 static pid_t child;
 
 /* Opens a file of its own and ends. */
@@ -85,14 +86,19 @@ static void compare(void)
 	look("maps", maps, ESRCH);
 	look("stat of a thread", of_thread, ESRCH);
 	look("stat of a twin", twin, ESRCH);
-	t_same("place", 5, (uint64_t)lseek(status, 0, SEEK_CUR));
+	t_same("place", (uint64_t)end, (uint64_t)lseek(status, 0, SEEK_CUR));
+	t_same("the end", 0, (uint64_t)read(status, &sb, sizeof(sb)));
+	t_same("place of a name", 5, (uint64_t)lseek(comm, 0, SEEK_CUR));
+	t_same("its end", 0, (uint64_t)read(comm, &sb, sizeof(sb)));
+	t_same("place without what was read", 0, (uint64_t)lseek(limits, 0, SEEK_CUR));
+	look("limits", limits, ESRCH);
 	t_same("a name in the directory", (uint64_t)-1, (uint64_t)openat(dir, "comm", O_RDONLY));
 	t_true("is a directory", fstat(dir, &sb) == 0 && S_ISDIR(sb.st_mode));
 }
 
 int main(void)
 {
-	char text[5];
+	char text[8192];
 	pthread_t t;
 
 	t_init();
@@ -105,7 +111,11 @@ int main(void)
 	stat_fd = open_at("/proc/%d/stat", child, 0, O_RDONLY);
 	maps = open_at("/proc/%d/maps", child, 0, O_RDONLY);
 	status = open_at("/proc/%d/task/%d/status", child, child, O_RDONLY);
-	t_must(read(status, text, sizeof(text)));
+	end = t_must(read(status, text, sizeof(text)));
+	comm = open_at("/proc/%d/comm", child, 0, O_RDONLY);
+	t_same("a name", 5, (uint64_t)read(comm, text, sizeof(text)));
+	limits = open_at("/proc/%d/limits", child, 0, O_RDONLY);
+	t_must(pread(limits, text, 10, 0));
 	kill(child, SIGKILL);
 	t_must(waitpid(child, NULL, 0));
 	if (pthread_create(&t, NULL, live, &of_thread) != 0)

@@ -14,6 +14,7 @@
 #include "kinds.h"
 #include "natures.h"
 #include "peek.h"
+#include "seq.h"
 
 #define DELETED " (deleted)"
 
@@ -197,6 +198,30 @@ static bool is_of_its_own(const char *path)
 		 strncmp(path + len, "map_files/", 10) == 0));
 }
 
+/* Nobody can give it the rest of a text of the dead.  1: refused. */
+static int refuse_rest(struct dump *d, const struct file *f, int fd, struct cr_err *err)
+{
+	int64_t rest = f->pos && S_ISREG(f->sb.st_mode) ? seq_rest(d, fd, f->pos) : 0;
+	char what[96];
+
+	if (!rest)
+		return 0;
+	if (rest < 0)
+		snprintf(
+			what, sizeof(what),
+			"its process has ended, and it may have been read in part, which is not seen");
+	else
+		snprintf(what, sizeof(what),
+			 "its process has ended, and the last %lld bytes of its text are not read",
+			 (long long)rest);
+	return file_refuse(d, f, "file of a process", what,
+			   rest < 0 ? "close it, or dump with CAP_BPF and CAP_PERFMON" :
+				      "read it to its end, or close it",
+			   err) < 0 ?
+		       -1 :
+		       1;
+}
+
 /* A file of /proc/PID, where PID has ended and may be another's by now: as long
  * as it lived its path led to it.  1: it is none of these. */
 static int late_gone(struct dump *d, struct file *f, int fd, struct cr_err *err)
@@ -218,6 +243,9 @@ static int late_gone(struct dump *d, struct file *f, int fd, struct cr_err *err)
 		return cr_err_sys(err, "out of memory");
 	if (is_of_its_own(path))
 		return 1;
+	ret = refuse_rest(d, f, fd, err);
+	if (ret)
+		return ret < 0 ? -1 : 0;
 	ret = cr_fileref_fill_found(&f->sb, path, &ref, err);
 	if (ret == 0)
 		ret = put_reg(d, f, &ref, true, err);

@@ -5,9 +5,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "spare.h"
+
+#define REST_MAX (1u << 20)
 
 /* The pid of "/proc/42/task/43/stat", and what comes after "42/task/43", or
  * after "42" when it is no file of a thread. */
@@ -49,31 +52,60 @@ static int open_of(pid_t pid, const Cr__Reg *m, int flags, struct cr_err *err)
 		return cr_err_sys(err, "%s", m->ref->path);
 	}
 	fd = open(path, flags | O_CLOEXEC);
-	if (fd < 0)
-		return cr_err_sys(err, "unable to open %s", path);
+	return fd < 0 ? cr_err_sys(err, "unable to open %s", path) : fd;
+}
+
+/*
+ * What is opened stood at the end of its text, or is no such text.  A new position
+ * has the text made anew, which is shorter of one that has ended; what it has
+ * more than that is not for who reads on.
+ */
+static void set_position(int fd, uint64_t pos)
+{
+	char text[4096];
+	uint64_t at = pos;
+	ssize_t n;
+
 	/* When it has ended there is no way up to there; in a file that has become
 	 * shorter there is none now. */
-	if (m->pos)
-		(void)lseek(fd, (off_t)m->pos, SEEK_SET);
-	return fd;
+	if (!pos || lseek(fd, (off_t)pos, SEEK_SET) < 0)
+		return;
+	while (at - pos < REST_MAX && (n = pread(fd, text, sizeof(text), (off_t)at)) > 0)
+		at += (uint64_t)n;
+}
+
+/* Without a name its texts are the shortest. */
+static pid_t start(struct restore *r, pid_t was, struct cr_err *err)
+{
+	struct cr_err taken = { 0 };
+	char name[16] = "";
+	pid_t pid;
+
+	prctl(PR_GET_NAME, name);
+	prctl(PR_SET_NAME, "");
+	pid = spare_start(r, was, NULL, &taken);
+	/* Somebody has that pid by now: then its name is another one. */
+	if (pid < 0)
+		pid = spare_start(r, 0, NULL, err);
+	prctl(PR_SET_NAME, name);
+	return pid;
 }
 
 int gone_open(struct restore *r, const Cr__Reg *m, int flags, struct cr_err *err)
 {
-	struct cr_err taken = { 0 };
 	bool thread;
 	pid_t was, pid;
 	int fd;
 
 	if (!take_apart(m->ref->path, &was, &thread))
 		return cr_err_set(err, CR_BAD_INPUT, "%s: no file of a process", m->ref->path);
-	pid = spare_start(r, was, NULL, &taken);
-	/* Somebody has that pid by now: then its name is another one. */
-	if (pid < 0)
-		pid = spare_start(r, 0, NULL, err);
+	pid = start(r, was, err);
 	if (pid < 0)
 		return -1;
 	fd = open_of(pid, m, flags, err);
+	spare_kill(pid);
+	if (fd >= 0)
+		set_position(fd, m->pos);
 	spare_end(pid);
 	return fd;
 }

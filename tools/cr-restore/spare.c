@@ -104,6 +104,15 @@ int spare_run(struct restore *r, int (*fn)(void *arg), void *arg, struct cr_err 
 	return WEXITSTATUS(status);
 }
 
+void spare_kill(pid_t pid)
+{
+	siginfo_t info;
+
+	kill(pid, SIGKILL);
+	while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | __WALL) < 0 && errno == EINTR)
+		;
+}
+
 void spare_end(pid_t pid)
 {
 	kill(pid, SIGKILL);
