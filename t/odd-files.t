@@ -132,15 +132,6 @@ for k in kids + [c]:
 sys.exit(0 if ok else 1)
 E
 
-refused('a file of a thread', 'fd 3: file of a thread \(/proc/\d+/task/\d+/stat\): not supported', <<'E');
-tids = []; stay = threading.Event()
-threading.Thread(target=lambda: (tids.append(threading.get_native_id()), stay.wait()), daemon=True).start()
-while not tids: time.sleep(0.005)
-f = os.open('/proc/self/task/%d/stat' % tids[0], os.O_RDONLY)
-go()
-os._exit(0)
-E
-
 # What only mounts can do; they go with the test's directories.
 my @mounted;
 
