@@ -146,7 +146,7 @@ kill 'TERM', $sleep;
 is(describe(finish($sleep, 5)), 'killed by signal 15', 'cr-inject -t: it can be ended');
 
 # Points that only another pipeline comes to.
-my %elsewhere = map { $_ => 1 } qw(ghost net-socket net-peek cgroup-back cgroup-freeze
+my %elsewhere = map { $_ => 1 } qw(ghost net-socket queue-peek cgroup-back cgroup-freeze
 	cgroup-freezing cgroup-frozen cgroup-seized link-made link-noted);
 @elsewhere{qw(apart-code apart-attached)} = (1, 1) unless $mdwe;
 my @missed = grep { !$reached{$_} && !$elsewhere{$_} }

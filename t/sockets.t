@@ -40,10 +40,11 @@ sub refuses {
 	subtest "refused: $what" => sub {
 		my $p = start($code);
 		my $r = exits(1, [tool('cr-checkpoint'), '-t', $p->{pid}, '-D', $p->{img}], $what);
-		my @lines = grep { /^cr-dump-net: / } split(/\n/, $r->{err});
+		my @lines = grep { /^cr-dump-(?:net|fds): / } split(/\n/, $r->{err});
 
 		is(scalar @lines, scalar @patterns, 'one line for each') or diag($r->{err});
-		like($r->{err}, qr/^cr-dump-net: pid $p->{pid}: fd \d+: $_$/m, 'named') for @patterns;
+		like($r->{err}, qr/^cr-dump-(?:net|fds): pid $p->{pid}: fd \d+: $_$/m, 'named')
+			for @patterns;
 		ok(!-e "$p->{img}/manifest.img", 'no image');
 		ends_well($p);
 	};
@@ -86,12 +87,23 @@ assert libc.unshare(0x40000000) == 0
 a, b = socket(AF_UNIX, SOCK_DGRAM), socket(AF_INET, SOCK_DGRAM)
 assert libc.setns(own, 0) == 0; os.close(own)
 E
-refuses('descriptors under way', <<'E', qr/unix stream socket, connected: descriptors \(SCM_RIGHTS\) in its queue: not supported; receive them/);
-a, b = socketpair(); r, w = os.pipe()
-a.sendmsg([b'x'], [(SOL_SOCKET, SCM_RIGHTS, array.array('i', [r, w]))])
-def serve():
-    m = b.recvmsg(10, 100); fds = array.array('i'); fds.frombytes(m[1][0][2][:8])
-    assert m[0] == b'x' and len(fds) == 2; os.write(fds[1], b'y'); assert os.read(r, 1) == b'y'
+my $sent = 'in a message in its queue: ';
+refuses('descriptors under way that are of no use alone', <<'E', qr/${sent}pidfd .*: a descriptor of a process is sent in a message: not supported; receive it/, qr/${sent}epoll .*: no process has it open: not supported; receive it/, qr/${sent}pipe .*: no process has it open, and it has an owner \(F_SETOWN\): not supported; receive it/, qr/${sent}file .*: no process has it open, and it has a file lock: not supported; receive it/);
+import fcntl
+a, b = socketpair(); f = open('locked', 'w'); fcntl.flock(f, fcntl.LOCK_EX); r, w = os.pipe()
+fcntl.fcntl(w, fcntl.F_SETOWN, os.getpid()); e = select.epoll(); p = os.pidfd_open(os.getpid())
+a.sendmsg([b'x'], [(SOL_SOCKET, SCM_RIGHTS, array.array('i', [p, e.fileno(), w, f.fileno()]))])
+e.close(); os.close(p); os.close(w); f.close()
+def serve(): assert len(b.recvmsg(10, 100)[1][0][2]) == 16
+E
+refuses('descriptors with an empty message that was looked at', <<'E', qr/socket \(.*\): descriptors in its queue cannot be seen: not supported; receive them/, qr/unix datagram socket, connected: descriptors \(SCM_RIGHTS\) in its queue: not supported; receive them/);
+a, b = socketpair(AF_UNIX, SOCK_DGRAM)
+a.sendmsg([b''], [(SOL_SOCKET, SCM_RIGHTS, array.array('i', [0]))]); b.recv(1, MSG_PEEK)
+def serve(): assert len(b.recvmsg(10, 100)[1]) == 1
+E
+refuses('messages with pidfds', <<'E', qr/unix datagram socket, connected: messages with descriptors of their senders \(SO_PASSPIDFD\) in its queue: not supported; receive them/);
+a, b = socketpair(AF_UNIX, SOCK_DGRAM); b.setsockopt(SOL_SOCKET, 76, 1); a.send(b'x')
+def serve(): m = b.recvmsg(10, 100); assert m[0] == b'x' and m[1][0][1] == 4
 E
 refuses('out-of-band data', <<'E', qr/unix stream socket, connected: out-of-band data .*; read it/);
 a, b = socketpair(); a.send(b'abc'); a.send(b'!', MSG_OOB)
@@ -165,6 +177,14 @@ E
 			split(/\n/, $r->{err});
 		is(scalar @lines, 1, "named: $of") or diag($r->{err});
 	}
+	ends_well($p);
+	$p = start(<<'E');
+a, b = socketpair(); a.send(b'plain'); a.sendmsg([b'x'], [(SOL_SOCKET, SCM_RIGHTS, array.array('i', [0]))])
+def serve(): assert b.recvmsg(10, 100)[0] == b'plainx'
+E
+	$r = exits(1, [@without, tool('cr-checkpoint'), '-t', $p->{pid}, '-D', $p->{img}], 'refused');
+	like($r->{err}, qr/: unix stream socket, connected: which bytes the descriptors in its queue come with cannot be seen; /,
+		'where descriptors begin');
 	ends_well($p);
 	$p = start('a, b = socketpair(AF_UNIX, SOCK_DGRAM); u = socket(AF_INET, SOCK_DGRAM)');
 	exits(0, [@without, tool('cr-checkpoint'), '-R', '-t', $p->{pid}, '-D', $p->{img}],
@@ -307,18 +327,19 @@ subtest 'a failed restore' => sub {
 };
 
 # Killed while SO_PEEK_OFF is set: it is put back.
-subtest 'cr-dump-net is killed' => sub {
+subtest 'cr-dump-net or cr-dump-fds is killed' => sub {
 	my $p = start(<<'E');
 a, b = socketpair(AF_UNIX, SOCK_DGRAM); c, d = socketpair(AF_UNIX, SOCK_SEQPACKET)
-for s in a, c: s.send(b'one'); s.send(b'two')
+for s in a, c: s.send(b'one'); s.sendmsg([b'two'], [(SOL_SOCKET, SCM_RIGHTS, array.array('i', [0]))])
 d.setsockopt(SOL_SOCKET, 42, 3)
 def serve():
     assert b.getsockopt(SOL_SOCKET, 42) == -1 and d.getsockopt(SOL_SOCKET, 42) == 3
     assert d.recv(9, MSG_PEEK) == b'two'
     for s in b, d: assert s.recv(9) == b'one' and s.recv(9) == b'two'
 E
-	for my $point ('net-peek', 'net-peek:2', 'net-socket', 'net-socket:2', 'stage-before-end') {
-		my $r = run(['env', "CR_FAULT=cr-dump-net:$point", tool('cr-checkpoint'), '-t', $p->{pid},
+	for my $point ('net:queue-peek', 'net:queue-peek:2', 'net:net-socket', 'net:net-socket:2',
+		'net:stage-before-end', 'fds:queue-peek', 'fds:queue-peek:2', 'fds:stage-before-end') {
+		my $r = run(['env', "CR_FAULT=cr-dump-$point", tool('cr-checkpoint'), '-t', $p->{pid},
 			'-D', $p->{img}]);
 		isnt(describe($r->{status}), 'exit 0', "killed at $point");
 		ok(!-e "$p->{img}/manifest.img", 'no image');

@@ -73,6 +73,8 @@ our @ALL = (
 	[sockets => 'unix sockets without names', 'unixpair'],
 	[sockets => 'unix sockets with names', 'unixname'],
 	[sockets => 'tcp, udp and netlink sockets', 'inet'],
+	[sockets => 'descriptors on their way', 'rights'],
+	[sockets => 'descriptors on their way, of a large table', 'rights', args => ['many'], again => 1],
 	[sockets => 'empty messages', 'emptymsg'],
 	[sockets => 'empty messages that were looked at', 'emptymsg', again => 1],
 	[ident => 'identity', 'ident'],

@@ -11,6 +11,7 @@
 #include "dump.h"
 #include "fault.h"
 #include "files.h"
+#include "flight.h"
 #include "ghost.h"
 #include "ghosts.h"
 #include "holder.h"
@@ -136,6 +137,7 @@ static void dump_free(struct dump *d)
 	ghosts_free(d);
 	holders_free(d);
 	sem_free(d);
+	flights_free(d);
 	cr_clean_fd(&d->dirfd);
 	files_free(d->files);
 	kernel_table_free(d->kernel);

@@ -39,6 +39,7 @@ struct process {
 	int fd_dir;		/* /proc/PID/fd */
 	struct entry *table;	/* by number */
 	unsigned int n_table;
+	const struct file *carrier;	/* no process of the tree, see flight.h */
 	struct process *same;	/* it shares that one's table (CLONE_FILES) */
 	struct process *same_fs;	/* ... working directory (CLONE_FS) */
 	bool shares_vm;		/* it shares its memory with another one */
@@ -124,6 +125,8 @@ struct dump {
 	struct holders *holders;	/* see holder.h */
 	struct ghosts *ghosts;		/* see ghosts.h */
 	struct sems *sems;		/* see sem.h */
+	struct flight *flights;		/* see flight.h */
+	struct peek_offset *offset;
 	struct map shmems;		/* inode to id of the stream's Shmem records */
 	const struct options *opts;
 	int dirfd;			/* of the image, -1 until it is needed */
@@ -157,6 +160,8 @@ const char *process_path_is_late(const struct dump *d, const char *path);
 
 /* Give a new description its id and to its kind. */
 int file_dump(struct dump *d, struct file *f, struct cr_err *err) CR_MUST;
+/* What a descriptor is called by: that of a message by its socket's. */
+const struct file *file_named(const struct file *f);
 /* Everything that had to wait for the end of input. */
 int files_finish(struct dump *d, struct cr_err *err) CR_MUST;
 

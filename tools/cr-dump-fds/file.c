@@ -11,6 +11,7 @@
 #include "clean.h"
 #include "dump.h"
 #include "external.h"
+#include "flight.h"
 #include "kernel-peek.h"
 #include "owner.h"
 #include "proc.h"
@@ -79,14 +80,23 @@ bool file_target_is(const struct file *f, const char *prefix)
 	return strncmp(f->target, prefix, strlen(prefix)) == 0;
 }
 
+const struct file *file_named(const struct file *f)
+{
+	while (f->proc->carrier)
+		f = f->proc->carrier;
+	return f;
+}
+
 int file_refuse(struct dump *d, const struct file *f, const char *kind, const char *what,
 		const char *remedy, struct cr_err *err)
 {
-	char object[32], text[400];
+	const struct file *named = file_named(f);
+	char object[32], text[440];
 
-	snprintf(object, sizeof(object), "fd %d", f->fd);
-	snprintf(text, sizeof(text), "%s (%.256s): %s", kind, f->target, what);
-	return cr_stage_refuse(d->st, f->proc->pid, object, text, remedy, err);
+	snprintf(object, sizeof(object), "fd %d", named->fd);
+	snprintf(text, sizeof(text), "%s%s (%.256s): %s",
+		 f == named ? "" : "in a message in its queue: ", kind, f->target, what);
+	return cr_stage_refuse(d->st, named->proc->pid, object, text, remedy, err);
 }
 
 struct kernel_peek *dump_peek(struct dump *d)
@@ -188,6 +198,8 @@ int file_dump(struct dump *d, struct file *f, struct cr_err *err)
 
 int files_finish(struct dump *d, struct cr_err *err)
 {
+	if (flights_dump(d, err) < 0)
+		return -1;
 	for (uint32_t i = 0; i < d->n_all; i++) {
 		struct file *f = d->all[i];
 
@@ -200,5 +212,5 @@ int files_finish(struct dump *d, struct cr_err *err)
 	for (unsigned int i = 0; file_kinds[i]; i++)
 		if (file_kinds[i]->finish && file_kinds[i]->finish(d, err) < 0)
 			return -1;
-	return 0;
+	return flights_put(d, err);
 }

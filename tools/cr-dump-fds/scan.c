@@ -350,23 +350,26 @@ void scan_prepare(struct dump *d, pid_t root)
 	cr_debug("descriptors are read %s", d->kernel ? "by BPF" : "from /proc");
 }
 
-int scan_table(struct dump *d, const struct process *p, struct scan *out, struct cr_err *err)
+static int open_info_dir(const struct process *p, struct cr_err *err)
 {
-	struct job j = { .fd_dir = p->fd_dir, .mutex = PTHREAD_MUTEX_INITIALIZER };
-	cr_auto_fd int info_dir = -1;
-	unsigned int left = 0;
 	char path[64];
+	int fd;
 
-	memset(out, 0, sizeof(*out));
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo", (int)p->pid);
-	info_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (info_dir < 0)
-		return cr_err_sys(err, "unable to open %s", path);
-	if (find_slots(d, p, info_dir, out, err) < 0)
-		return -1;
-	j.info_dir = info_dir;
-	j.slots = out->slots;
-	j.count = out->count;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? cr_err_sys(err, "unable to open %s", path) : fd;
+}
+
+/* What the slots lack. */
+static int read_slots(const struct process *p, int info_dir, struct scan *out, struct cr_err *err)
+{
+	struct job j = { .fd_dir = p->fd_dir,
+			 .info_dir = info_dir,
+			 .slots = out->slots,
+			 .count = out->count,
+			 .mutex = PTHREAD_MUTEX_INITIALIZER };
+	unsigned int left = 0;
+
 	for (unsigned int i = 0; i < j.count; i++)
 		left += !j.slots[i].info;
 	if (left >= MANY)
@@ -375,6 +378,54 @@ int scan_table(struct dump *d, const struct process *p, struct scan *out, struct
 		if (!j.slots[i].info && scan_slot(j.fd_dir, info_dir, &j.slots[i], false, err) < 0)
 			return -1;
 	return 0;
+}
+
+int scan_table(struct dump *d, const struct process *p, struct scan *out, struct cr_err *err)
+{
+	cr_auto_fd int info_dir = open_info_dir(p, err);
+
+	memset(out, 0, sizeof(*out));
+	if (info_dir < 0 || find_slots(d, p, info_dir, out, err) < 0)
+		return -1;
+	return read_slots(p, info_dir, out, err);
+}
+
+/* All have an identity, or none has: as the tables before. */
+static int find_some(struct dump *d, const struct process *p, const int *fds, unsigned int n,
+		     struct scan *out, struct cr_err *err)
+{
+	struct kernel_row *rows = NULL;
+	unsigned int n_rows = 0, room = 0;
+
+	if (d->kernel_used && kernel_table_read(d->kernel, p->pid, &rows, &n_rows, err) < 0)
+		return -1;
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int k = 0;
+		int r;
+
+		while (k < n_rows && rows[k].fd != fds[i])
+			k++;
+		if (d->kernel_used && k == n_rows)
+			return cr_err_set(err, CR_SYSTEM, "the kernel does not tell of fd %d",
+					  fds[i]);
+		r = d->kernel_used ? take_row(out, &room, &rows[k]) : add_slot(out, &room, fds[i]);
+		if (r < 0)
+			return cr_err_sys(err, "out of memory");
+	}
+	if (out->count)
+		qsort(out->slots, out->count, sizeof(out->slots[0]), by_fd);
+	return 0;
+}
+
+int scan_some(struct dump *d, const struct process *p, const int *fds, unsigned int n,
+	      struct scan *out, struct cr_err *err)
+{
+	cr_auto_fd int info_dir = open_info_dir(p, err);
+
+	memset(out, 0, sizeof(*out));
+	if (info_dir < 0 || find_some(d, p, fds, n, out, err) < 0)
+		return -1;
+	return read_slots(p, info_dir, out, err);
 }
 
 void scan_free(struct scan *s)

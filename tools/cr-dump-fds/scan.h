@@ -40,6 +40,9 @@ void scan_prepare(struct dump *d, pid_t root);
 
 int scan_table(struct dump *d, const struct process *p, struct scan *out,
 	       struct cr_err *err) CR_MUST;
+/* Only these descriptors of it; after its tree's tables. */
+int scan_some(struct dump *d, const struct process *p, const int *fds, unsigned int n,
+	      struct scan *out, struct cr_err *err) CR_MUST;
 void scan_free(struct scan *s);
 
 #endif

@@ -12,7 +12,7 @@
 #include "fault.h"
 #include "lock.h"
 #include "net.h"
-#include "peek.h"
+#include "peek-offset.h"
 
 static struct net net = { .pidfd = -1 };
 
@@ -91,6 +91,9 @@ static int dump_socket(struct net *n, const Cr__Socket *m, struct cr_err *err)
 		.flags = m->open_flags,
 		.pid = (pid_t)m->pid,
 		.fd = m->fd,
+		.carrier_pid = (pid_t)m->carrier_pid,
+		.carrier_fd = m->carrier_fd,
+		.record = m,
 	};
 	cr_auto_fd int fd = sock_get(n, &s, err);
 	unsigned int i = 0;
@@ -135,7 +138,7 @@ static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 	for (unsigned int i = 0; families[i]; i++)
 		if (families[i]->finish && families[i]->finish(n, err) < 0)
 			return -1;
-	peek_end(n);
+	peek_end(&n->peek);
 	cr_stage_count(st, "sockets", n->count);
 	return 0;
 }

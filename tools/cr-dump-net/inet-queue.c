@@ -9,7 +9,7 @@
 
 #include "clean.h"
 #include "inet.h"
-#include "peek.h"
+#include "peek-offset.h"
 #include "waiting.h"
 
 #define DATAGRAM_MAX 65536
@@ -125,13 +125,13 @@ static int look_at_all(struct net *n, const struct sock *s, int fd, Cr__InetSock
 	int r = 0, none;
 
 	for (int tries = 0; tries < TRIES && r == 0; tries++) {
-		r = waiting_look(n, fd, true, &w, err);
+		r = waiting_look(n, fd, WAITING_UDP, &w, err);
 		if (r != 0)
 			break;
-		if (peek_begin(n, fd, err) < 0)
+		if (peek_begin(&n->peek, fd, err) < 0)
 			return -1;
 		r = look_at_each(n, fd, &w, m, err);
-		if (peek_done(n, r < 0 ? &second : err) < 0)
+		if (peek_done(n->peek, r < 0 ? &second : err) < 0)
 			return -1;
 		if (r == 1)
 			return 0;

@@ -9,7 +9,7 @@
 
 #include "clean.h"
 #include "common.h"
-#include "peek.h"
+#include "peek-offset.h"
 #include "proc.h"
 #include "socket-name.h"
 #include "waiting.h"
@@ -51,7 +51,7 @@ void net_free(struct net *n)
 {
 	struct block *b, *next;
 
-	peek_end(n);
+	peek_end(&n->peek);
 	waiting_end(n);
 	for (b = n->blocks; b; b = next) {
 		next = b->next;
@@ -88,9 +88,11 @@ int sock_refuse(struct net *n, const struct sock *s, const char *what, const cha
 	if (fd < 0)
 		return -1;
 	socket_name(fd, name);
-	snprintf(object, sizeof(object), "fd %u", s->fd);
-	snprintf(text, sizeof(text), "%s: %s", name, what);
-	return cr_stage_refuse(n->st, s->pid, object, text, remedy, err);
+	snprintf(object, sizeof(object), "fd %u", s->carrier_pid ? s->carrier_fd : s->fd);
+	snprintf(text, sizeof(text), "%s%s: %s",
+		 s->carrier_pid ? "in a message in its queue: " : "", name, what);
+	return cr_stage_refuse(n->st, s->carrier_pid ? s->carrier_pid : s->pid, object, text,
+			       remedy, err);
 }
 
 bool sock_is_external(const struct net *n, const char *name, uint64_t ino)

@@ -6,7 +6,7 @@
  * all of them first, in its finish().
  *
  * Nothing is taken out of a queue and nothing of a socket is changed, but for
- * what peek.h says.
+ * what peek-offset.h says.
  */
 #ifndef NET_H
 #define NET_H
@@ -30,6 +30,9 @@ struct sock {
 	int type;
 	int protocol;
 	unsigned int who;	/* cr_sockopt_family() */
+	pid_t carrier_pid;	/* not 0: it is in the queue of this one's ... */
+	uint32_t carrier_fd;	/* ... socket, and .pid a program of the dump */
+	const Cr__Socket *record;	/* while it is looked at */
 };
 
 struct net_opts {
@@ -43,7 +46,7 @@ struct net_opts {
 
 struct unix_all;
 struct kernel_peek;
-struct peek;
+struct peek_offset;
 struct block;
 struct lock;
 
@@ -55,7 +58,7 @@ struct net {
 	struct defaults *defaults;	/* see common.h */
 	struct unix_all *unix_all;	/* see unix.h */
 	struct groups *groups;	/* see inet-groups.c */
-	struct peek *peek;
+	struct peek_offset *peek;
 	struct kernel_peek *kernel;	/* see waiting.h */
 	bool no_kernel;
 	struct lock *lock;	/* see lock.h */

@@ -179,6 +179,8 @@ static int link_client(struct net *n, struct unix_sock *u, struct unix_sock *c, 
 		return refuse_pending(
 			n, u, "a connection waits whose client is closed or outside of the tree",
 			err);
+	if (c->s.carrier_pid)
+		return refuse_pending(n, u, "a connection waits whose client is in a message", err);
 	c->in_flight = true;
 	/* They lie in a socket that nobody can open yet. */
 	if (c->wqueue)

@@ -16,12 +16,15 @@
 
 #include "clean.h"
 #include "common.h"
-#include "peek.h"
+#include "peek-offset.h"
 #include "unix.h"
 #include "waiting.h"
 
 /* Room for SCM_MAX_FD (253) descriptors, credentials and labels. */
 #define CONTROL_MAX 4096
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 4	/* 6.5 */
+#endif
 #define FIRST_ROOM (256u << 10)
 
 struct look {
@@ -30,7 +33,9 @@ struct look {
 	size_t total;	/* bytes seen */
 	Cr__UnixMessage **list;
 	size_t count;
-	bool rights;	/* descriptors were in it */
+	unsigned int rights;	/* descriptors in the last message */
+	struct waiting_list parts;	/* of a stream, when they are needed */
+	bool unseen;	/* ... but cannot be seen */
 	bool hidden;	/* empty messages that MSG_PEEK passes over */
 };
 
@@ -42,7 +47,8 @@ static void close_rights(struct look *l, const struct cmsghdr *c)
 
 	for (size_t i = 0; i < count; i++)
 		close(fds[i]);
-	l->rights = true;
+	if (c->cmsg_type == SCM_RIGHTS)
+		l->rights += (unsigned int)count;
 }
 
 static int take_cred(struct net *n, const struct cmsghdr *c, Cr__UnixMessage *m, struct cr_err *err)
@@ -65,10 +71,11 @@ static int take_cred(struct net *n, const struct cmsghdr *c, Cr__UnixMessage *m,
 static int take_control(struct net *n, struct look *l, struct msghdr *h, Cr__UnixMessage *m,
 			struct cr_err *err)
 {
+	l->rights = 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
 		if (c->cmsg_level != SOL_SOCKET)
 			continue;
-		if (c->cmsg_type == SCM_RIGHTS)
+		if (c->cmsg_type == SCM_RIGHTS || c->cmsg_type == SCM_PIDFD)
 			close_rights(l, c);
 		else if (c->cmsg_type == SCM_CREDENTIALS && take_cred(n, c, m, err) < 0)
 			return -1;
@@ -102,6 +109,13 @@ static int keep(struct net *n, struct look *l, struct msghdr *h, size_t len, Cr_
 	memcpy(m->data.data, l->buf, len);
 	m->data.len = len;
 	l->total += len;
+	if (l->rights) {
+		/* Which ones unix_rights() knows. */
+		m->files = net_alloc(n, l->rights * sizeof(*m->files), err);
+		m->n_files = l->rights;
+		if (!m->files)
+			return -1;
+	}
 	if (h->msg_namelen && unix_set_name(n, &m->from, h->msg_name, h->msg_namelen, err) < 0)
 		return -1;
 	return add_message(n, l, m, err);
@@ -174,19 +188,64 @@ static int look_at_next(struct net *n, int fd, struct look *l, size_t *len, stru
 	}
 }
 
+/* --- streams ----------------------------------------------------------------- */
+
+/* How long is the part with descriptors that ends where we are?  0: not known. */
+static size_t length_of_part(const struct waiting_list *w, size_t end)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < w->count; i++) {
+		at += w->list[i].len;
+		if (at == end && w->list[i].rights)
+			return w->list[i].len;
+	}
+	return 0;
+}
+
+/*
+ * Bytes that were written before those that descriptors come with are of the
+ * same run, and a look at them has the descriptors too.  But who reads only them
+ * does not get these: they are to be a message of their own.
+ */
+static int split_last(struct net *n, int fd, struct look *l, struct cr_err *err)
+{
+	Cr__UnixMessage *m = l->list[l->count - 1], *second;
+	size_t len;
+
+	if (!l->parts.list && waiting_look(n, fd, WAITING_UNIX, &l->parts, err) < 0)
+		return -1;
+	len = length_of_part(&l->parts, l->total);
+	l->unseen |= !len || len > m->data.len;
+	if (l->unseen || len == m->data.len)
+		return 0;
+	second = net_alloc(n, sizeof(*second), err);
+	if (!second)
+		return -1;
+	*second = *m;
+	m->data.len -= len;
+	m->files = NULL;
+	m->n_files = 0;
+	second->data.data += m->data.len;
+	second->data.len = len;
+	return add_message(n, l, second, err);
+}
+
 static int look_at_runs(struct net *n, int fd, struct look *l, int inq, struct cr_err *err)
 {
 	struct cr_err second;
 	size_t len;
 	int r;
 
-	if (peek_begin(n, fd, err) < 0)
+	if (peek_begin(&n->peek, fd, err) < 0)
 		return -1;
 	/* Behind the last, a look would take an error of the socket away. */
 	do {
 		r = look_at_next(n, fd, l, &len, err);
+		if (r == 1 && len && l->rights && split_last(n, fd, l, err) < 0)
+			r = -1;
 	} while (r == 1 && len && l->total < (size_t)inq);
-	if (peek_done(n, r < 0 ? &second : err) < 0)
+	if (peek_done(n->peek, r < 0 ? &second : err) < 0)
 		return -1;
 	return r;
 }
@@ -217,13 +276,18 @@ static int look_at_stream(struct net *n, struct unix_sock *u, int fd, struct loo
 		return -1;
 	if (offset < 0) {
 		r = look_at_next(n, fd, l, &len, err);
-		if (r <= 0 || l->total == (size_t)inq)
+		if (r <= 0 || (l->total == (size_t)inq && !l->rights))
 			return r < 0 ? -1 : 0;
 		l->total = 0;
 		l->count = 0;
 	}
 	if (look_at_runs(n, fd, l, inq, err) < 0)
 		return -1;
+	if (l->unseen)
+		return unix_refuse(n, u,
+				   "which bytes the descriptors in its queue come with "
+				   "cannot be seen",
+				   WAITING_REMEDY, err);
 	if (l->total != (size_t)inq)
 		return cr_err_set(err, CR_SYSTEM, "%zu of %d bytes in its queue are seen", l->total,
 				  inq);
@@ -239,16 +303,15 @@ static int look_at_hidden(struct net *n, struct look *l, const struct waiting *w
 	struct sockaddr_un name;
 	Cr__UnixMessage *m = net_alloc(n, sizeof(*m), err);
 	struct msghdr h = { .msg_name = &name };
-	bool rights = false;
 	size_t len;
 
 	if (!m)
 		return -1;
 	cr__unix_message__init(m);
-	if (waiting_unix_from(n, w, &name, sizeof(name), &len, &rights) < 0)
+	if (waiting_unix_from(n, w, &name, sizeof(name), &len) < 0)
 		return 0;
 	h.msg_namelen = (socklen_t)len;
-	l->rights |= rights;
+	l->rights = w->rights;
 	l->hidden = true;
 	return keep(n, l, &h, 0, m, err) < 0 ? -1 : 1;
 }
@@ -276,16 +339,16 @@ static int look_at_all(struct net *n, int fd, struct look *l, struct cr_err *err
 {
 	struct cr_err second;
 	struct waiting_list w;
-	int r = waiting_look(n, fd, false, &w, err);
+	int r = waiting_look(n, fd, WAITING_UNIX, &w, err);
 
 	if (r != 0)
 		return r < 0 ? -1 : 0;
 	if (!w.count)
 		return 1;
-	if (make_room(l, FIRST_ROOM, err) < 0 || peek_begin(n, fd, err) < 0)
+	if (make_room(l, FIRST_ROOM, err) < 0 || peek_begin(&n->peek, fd, err) < 0)
 		return -1;
 	r = look_at_each(n, fd, &w, l, err);
-	if (peek_done(n, r < 0 ? &second : err) < 0)
+	if (peek_done(n->peek, r < 0 ? &second : err) < 0)
 		return -1;
 	return r;
 }
@@ -294,7 +357,7 @@ static int look_at_all(struct net *n, int fd, struct look *l, struct cr_err *err
 static int look_past_error(struct net *n, struct unix_sock *u, int fd, struct cr_err *err)
 {
 	struct waiting_list w;
-	int r = u->s.type == SOCK_SEQPACKET ? waiting_look(n, fd, false, &w, err) : 1;
+	int r = u->s.type == SOCK_SEQPACKET ? waiting_look(n, fd, WAITING_UNIX, &w, err) : 1;
 
 	if (r < 0)
 		return -1;
@@ -347,8 +410,5 @@ int unix_queue(struct net *n, struct unix_sock *u, int fd, struct cr_err *err)
 		return -1;
 	u->m.queue = l.list;
 	u->m.n_queue = l.count;
-	if (l.rights)
-		return unix_refuse(n, u, "descriptors (SCM_RIGHTS) in its queue: not supported",
-				   "receive them", err);
 	return 0;
 }

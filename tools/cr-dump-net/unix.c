@@ -122,6 +122,7 @@ static int add_sock(struct net *n, const struct sock *s, struct unix_sock **out,
 	}
 	all->list[all->count++] = u;
 	u->s = *s;
+	u->s.record = NULL;
 	u->group = u;
 	cr__unix_socket__init(&u->m);
 	u->m.id = s->id;
@@ -147,7 +148,9 @@ static int dump(struct net *n, const struct sock *s, int fd, struct cr_err *err)
 	u->refused = r == 1;
 	if (fill_name(n, u, fd, err) < 0 || fill_cred(n, u, fd, err) < 0)
 		return -1;
-	return unix_queue(n, u, fd, err);
+	if (unix_queue(n, u, fd, err) < 0)
+		return -1;
+	return u->refused ? 0 : unix_rights(n, u, s->record, err);
 }
 
 /* --- sock_diag ------------------------------------------------------------- */

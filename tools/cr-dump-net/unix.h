@@ -50,6 +50,11 @@ static inline bool unix_is_path(const ProtobufCBinaryData *name)
 /* unix-queue.c: the receive queue, without taking anything out. */
 int unix_queue(struct net *n, struct unix_sock *u, int fd, struct cr_err *err) CR_MUST;
 
+/* unix-rights.c: the descriptors that come with its messages, as cr-dump-fds has
+ * found them. */
+int unix_rights(struct net *n, struct unix_sock *u, const Cr__Socket *s,
+		struct cr_err *err) CR_MUST;
+
 /* unix-link.c: peers, connections that wait, groups. */
 int unix_link(struct net *n, struct cr_err *err) CR_MUST;
 

@@ -17,6 +17,7 @@
 struct walk {
 	struct net *n;
 	struct kernel_peek *k;
+	enum waiting_kind kind;
 	struct waiting_list *w;
 	size_t room;
 	bool failed;
@@ -61,6 +62,20 @@ static int add(struct walk *k, const struct waiting *m, struct cr_err *err)
 	return 0;
 }
 
+/* What is read of a message stays in the queue until the last byte is. */
+static void get_unix(struct walk *k, struct waiting *m)
+{
+	int64_t cb = kernel_peek_where(k->k, "sk_buff", "cb");
+	uint32_t consumed = 0;
+	uint64_t fds = 0;
+
+	k->failed |= cb < 0;
+	get(k, m->skb + (uint64_t)cb / 8, "unix_skb_parms", "fp", &fds, 8);
+	get(k, m->skb + (uint64_t)cb / 8, "unix_skb_parms", "consumed", &consumed, 4);
+	m->rights = fds;
+	m->len -= consumed;
+}
+
 /* The struct sk_buff_head that is @path of the struct @name at @addr.  Only we
  * take something out; what comes meanwhile is added behind. */
 static int walk_queue(struct walk *k, uint64_t addr, const char *name, const char *path,
@@ -83,6 +98,8 @@ static int walk_queue(struct walk *k, uint64_t addr, const char *name, const cha
 		    k->w->count >= MESSAGES_MAX)
 			k->failed = true;
 		m.hidden = peeked && !m.len;
+		if (k->kind == WAITING_UNIX)
+			get_unix(k, &m);
 		if (add(k, &m, err) < 0)
 			return -1;
 		get(k, m.skb, "sk_buff", "next", &m.skb, 8);
@@ -90,9 +107,10 @@ static int walk_queue(struct walk *k, uint64_t addr, const char *name, const cha
 	return 0;
 }
 
-int waiting_look(struct net *n, int fd, bool udp, struct waiting_list *w, struct cr_err *err)
+int waiting_look(struct net *n, int fd, enum waiting_kind kind, struct waiting_list *w,
+		 struct cr_err *err)
 {
-	struct walk k = { .n = n, .k = kernel_of(n), .w = w };
+	struct walk k = { .n = n, .k = kernel_of(n), .kind = kind, .w = w };
 	uint64_t at;
 
 	*w = (struct waiting_list){ 0 };
@@ -103,7 +121,7 @@ int waiting_look(struct net *n, int fd, bool udp, struct waiting_list *w, struct
 	get(&k, at, "file", "private_data", &at, 8);
 	get(&k, at, "socket", "sk", &at, 8);
 	/* Since 4.12 its readers have a queue of their own, which comes first. */
-	if (udp && walk_queue(&k, at, "udp_sock", "reader_queue", err) < 0)
+	if (kind == WAITING_UDP && walk_queue(&k, at, "udp_sock", "reader_queue", err) < 0)
 		return -1;
 	if (walk_queue(&k, at, "sock", "sk_receive_queue", err) < 0)
 		return -1;
@@ -160,19 +178,15 @@ int waiting_udp_from(struct net *n, const struct waiting *w, struct waiting_from
 	return four.version == 4 && four.protocol == IPPROTO_UDP ? 0 : -1;
 }
 
-int waiting_unix_from(struct net *n, const struct waiting *w, void *name, size_t size, size_t *len,
-		      bool *rights)
+int waiting_unix_from(struct net *n, const struct waiting *w, void *name, size_t size, size_t *len)
 {
 	struct walk k = { .n = n, .k = kernel_of(n) };
-	int64_t cb = k.k ? kernel_peek_where(k.k, "sk_buff", "cb") : -1;
-	uint64_t sender = 0, fds = 0, addr = 0;
+	uint64_t sender = 0, addr = 0;
 	uint32_t got = 0;
 
 	*len = 0;
-	if (cb < 0)
+	if (!k.k)
 		return -1;
-	get(&k, w->skb + (uint64_t)cb / 8, "unix_skb_parms", "fp", &fds, 8);
-	*rights = fds;
 	get(&k, w->skb, "sk_buff", "sk", &sender, 8);
 	get(&k, sender, "unix_sock", "addr", &addr, 8);
 	if (k.failed || !addr)

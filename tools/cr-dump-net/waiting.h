@@ -18,7 +18,8 @@
 
 struct waiting {
 	uint64_t skb;	/* where the kernel has it */
-	uint32_t len;
+	uint32_t len;	/* of a stream: what one call has written, or a part of it */
+	bool rights;	/* AF_UNIX: descriptors come with it */
 	bool hidden;	/* MSG_PEEK passes over it: it is empty */
 };
 
@@ -27,8 +28,13 @@ struct waiting_list {
 	size_t count;
 };
 
+enum waiting_kind {
+	WAITING_UDP,
+	WAITING_UNIX,
+};
+
 /* 1: the kernel cannot be looked at.  The list is net_alloc()'s. */
-int waiting_look(struct net *n, int fd, bool udp, struct waiting_list *w,
+int waiting_look(struct net *n, int fd, enum waiting_kind kind, struct waiting_list *w,
 		 struct cr_err *err) CR_MUST;
 
 /* Is there nothing in its queue?  Without a look at the kernel: 1 yes, 0 perhaps
@@ -43,9 +49,9 @@ struct waiting_from {
 	uint16_t port;
 };
 int waiting_udp_from(struct net *n, const struct waiting *w, struct waiting_from *from) CR_MUST;
-/* Its sender's name, as recvmsg(2) would give it; its descriptors. */
-int waiting_unix_from(struct net *n, const struct waiting *w, void *name, size_t size, size_t *len,
-		      bool *rights) CR_MUST;
+/* Its sender's name, as recvmsg(2) would give it. */
+int waiting_unix_from(struct net *n, const struct waiting *w, void *name, size_t size,
+		      size_t *len) CR_MUST;
 
 void waiting_end(struct net *n);
 

@@ -57,7 +57,7 @@ int file_share_used(struct image *img, struct cr_err *err)
 				return cr_err_set(err, CR_BAD_INPUT,
 						  "%s: description %u, which %u needs, is missing",
 						  CR_MANIFEST, id, f->id);
-			if (used->first_user != f->first_user)
+			if (used->first_user != f->first_user || (ops->early && ops->early(img, f)))
 				used->shared = true;
 		}
 	}
@@ -178,6 +178,24 @@ static int open_stashed(struct restore *r, struct file_image *f, struct cr_err *
 	return f->fd < 0 ? -1 : 0;
 }
 
+static bool is_of_tree(const struct restore *r, const struct file_image *f)
+{
+	const struct file_ops *ops = file_ops_of(f->kind);
+
+	return f->shared && ops->of_tree && ops->of_tree(&r->img, f->msg);
+}
+
+int file_open_early(struct restore *r, uint32_t id, struct cr_err *err)
+{
+	struct file_image *f = image_file(&r->img, id);
+
+	if (!f || is_of_tree(r, f) || !f->shared)
+		return cr_err_set(err, CR_BAD_INPUT, "description %u cannot be sent", id);
+	if (f->fd < 0 && open_stashed(r, f, err) < 0)
+		return cr_err_wrap(err, "description %u", id);
+	return f->fd;
+}
+
 /* Room for the numbers of descriptions that are opened after the fork. */
 static int share_tree_fds(struct restore *r, struct cr_err *err)
 {
@@ -193,13 +211,6 @@ static int share_tree_fds(struct restore *r, struct cr_err *err)
 	return r->own_pidfd < 0 ? -1 : 0;
 }
 
-static bool is_of_tree(const struct restore *r, const struct file_image *f)
-{
-	const struct file_ops *ops = file_ops_of(f->kind);
-
-	return f->shared && ops->of_tree && ops->of_tree(&r->img, f->msg);
-}
-
 int files_open_shared(struct restore *r, struct cr_err *err)
 {
 	for (unsigned int i = 0; i < r->img.n_files; i++) {
@@ -208,7 +219,7 @@ int files_open_shared(struct restore *r, struct cr_err *err)
 		if (is_of_tree(r, f)) {
 			if (!r->tree_fds && share_tree_fds(r, err) < 0)
 				return -1;
-		} else if (f->shared && open_stashed(r, f, err) < 0) {
+		} else if (f->shared && f->fd < 0 && open_stashed(r, f, err) < 0) {
 			return -1;
 		}
 	}

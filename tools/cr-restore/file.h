@@ -40,8 +40,8 @@ struct file_ops {
 	 * for ->open(); 0: none.  What another process than it or its parent has,
 	 * or several have, is opened when all of them exist.  May be NULL. */
 	uint32_t (*of_tree)(const struct image *img, const void *msg);
-	/* Id of the @n-th other description that ->late() needs in its process,
-	 * 0 after the last.  May be NULL. */
+	/* Id of the @n-th other description that ->late() needs in its process, or
+	 * ->open() when it is early; 0 after the last.  May be NULL. */
 	uint32_t (*uses)(const void *msg, size_t n);
 	/* 0, also after refuse(); -1 on an error.  May be NULL. */
 	int (*check)(struct restore *r, const void *msg, struct cr_err *err);
@@ -63,6 +63,9 @@ int files_check(struct restore *r, struct cr_err *err) CR_MUST;
  * shared. */
 int files_open_shared(struct restore *r, struct cr_err *err) CR_MUST;
 int files_open_of_tree(struct restore *r, struct cr_err *err) CR_MUST;
+
+/* Of what the restorer opens, one that is needed before its turn: its number. */
+int file_open_early(struct restore *r, uint32_t id, struct cr_err *err) CR_MUST;
 
 /* In a task's process: make its descriptor table, and only it. */
 int files_restore(struct restore *r, const struct task_image *t, struct cr_err *err) CR_MUST;

@@ -2,7 +2,7 @@
 /*
  * The receive queue of an AF_UNIX socket: what is in it is sent once more, by
  * the same socket or one with the same name, and as the same process where the
- * receiver is told by whom (SO_PASSCRED).
+ * receiver is told by whom (SO_PASSCRED), with the descriptors that came with it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "file.h"
 #include "unix.h"
 
 #define ROOM_MAX (1 << 29)
+#define FDS_MAX 253	/* SCM_MAX_FD of the kernel */
 
 /* A sender and the room in its send buffer, which is put back. */
 struct sender {
@@ -67,27 +69,71 @@ static int put_room_back(struct sender *s, struct cr_err *err)
 	return 0;
 }
 
-/* SCM_CREDENTIALS of ourselves: we are who the message is from. */
-static void add_cred(struct msghdr *h, void *buf, size_t size)
-{
-	struct ucred uc = { .pid = getpid(), .uid = geteuid(), .gid = getegid() };
-	struct cmsghdr *c;
+union control {
+	char buf[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(FDS_MAX * sizeof(int))];
+	struct cmsghdr align;
+};
 
-	h->msg_control = buf;
-	h->msg_controllen = size;
-	c = CMSG_FIRSTHDR(h);
+static void add_control(struct msghdr *h, union control *control, int type, const void *data,
+			size_t len)
+{
+	struct cmsghdr *c = (struct cmsghdr *)(void *)(control->buf + h->msg_controllen);
+
+	h->msg_control = control;
+	h->msg_controllen += CMSG_SPACE(len);
 	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_CREDENTIALS;
-	c->cmsg_len = CMSG_LEN(sizeof(uc));
-	memcpy(CMSG_DATA(c), &uc, sizeof(uc));
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(len);
+	memcpy(CMSG_DATA(c), data, len);
 }
 
-static int send_message(struct fill *f, const Cr__UnixMessage *m, struct cr_err *err)
+/* SCM_CREDENTIALS of ourselves: we are who the message is from. */
+static void add_cred(struct msghdr *h, union control *control)
 {
-	union {
-		char buf[CMSG_SPACE(sizeof(struct ucred))];
-		struct cmsghdr align;
-	} control;
+	struct ucred uc = { .pid = getpid(), .uid = geteuid(), .gid = getegid() };
+
+	add_control(h, control, SCM_CREDENTIALS, &uc, sizeof(uc));
+}
+
+/* One that is a socket of ours is made already. */
+static int descriptor_of(struct restore *r, uint32_t id, struct cr_err *err)
+{
+	const struct unix_sock *u = unix_find(r, id);
+
+	return u && u->fd >= 0 ? u->fd : file_open_early(r, id, err);
+}
+
+/* For all messages, before somebody else sends them. */
+static int open_rights(struct restore *r, const Cr__UnixSocket *m, struct cr_err *err)
+{
+	for (size_t i = 0; i < m->n_queue; i++)
+		for (size_t j = 0; j < m->queue[i]->n_files; j++)
+			if (descriptor_of(r, m->queue[i]->files[j], err) < 0)
+				return -1;
+	return 0;
+}
+
+static int add_rights(struct restore *r, struct msghdr *h, union control *control,
+		      const Cr__UnixMessage *m, struct cr_err *err)
+{
+	int fds[FDS_MAX];
+
+	if (m->n_files > FDS_MAX)
+		return cr_err_set(err, CR_BAD_INPUT, "too many descriptors in a message");
+	for (size_t i = 0; i < m->n_files; i++) {
+		fds[i] = descriptor_of(r, m->files[i], err);
+		if (fds[i] < 0)
+			return -1;
+	}
+	add_control(h, control, SCM_RIGHTS, fds, m->n_files * sizeof(*fds));
+	return 0;
+}
+
+static int send_message(struct restore *r, struct fill *f, const Cr__UnixMessage *m,
+			struct cr_err *err)
+{
+	union control control = { .buf = "" };
+	size_t with_cred;
 	struct iovec iov = { m->data.data, m->data.len };
 	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
 	bool stream = f->u->m->sock_type == SOCK_STREAM;
@@ -97,7 +143,10 @@ static int send_message(struct fill *f, const Cr__UnixMessage *m, struct cr_err 
 		h.msg_namelen = f->to->len;
 	}
 	if (m->cred && m->cred->tgid)
-		add_cred(&h, &control, sizeof(control));
+		add_cred(&h, &control);
+	with_cred = h.msg_controllen;
+	if (m->n_files && add_rights(r, &h, &control, m, err) < 0)
+		return -1;
 	for (;;) {
 		ssize_t n = sendmsg(f->from.fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
 
@@ -112,6 +161,8 @@ static int send_message(struct fill *f, const Cr__UnixMessage *m, struct cr_err 
 			continue;
 		iov.iov_base = (uint8_t *)iov.iov_base + n;
 		iov.iov_len -= (size_t)n;
+		/* They go with the first part. */
+		h.msg_controllen = with_cred;
 		if (!stream || !iov.iov_len)
 			return 0;
 	}
@@ -121,9 +172,8 @@ static int send_run(struct restore *r, void *ctx, struct cr_err *err)
 {
 	struct fill *f = ctx;
 
-	(void)r;
 	for (size_t i = f->first; i < f->end; i++)
-		if (send_message(f, f->u->m->queue[i], err) < 0)
+		if (send_message(r, f, f->u->m->queue[i], err) < 0)
 			return -1;
 	return put_room_back(&f->from, err);
 }
@@ -202,6 +252,8 @@ int unix_fill(struct restore *r, struct unix_sock *u, struct cr_err *err)
 
 	if (!u->m->n_queue)
 		return 0;
+	if (open_rights(r, u->m, err) < 0)
+		return -1;
 	if (has_one_sender(u))
 		return fill_runs(r, &f, err);
 	if (unix_address_of(u->fd, &u->m->name, &a, err) < 0)

@@ -233,9 +233,10 @@ int unix_make(struct restore *r, struct cr_err *err)
 		return cr_err_sys(err, "out of memory");
 	r->unix_socks->done = getpid();
 	n = choose(r, list);
+	/* All must be there before one of them is sent in a message. */
 	if (make_sockets(r, list, n, err) < 0 || for_all(r, list, n, bind_one, err) < 0 ||
-	    for_all(r, list, n, fill_datagrams, err) < 0 ||
 	    unix_connect_streams(r, list, n, err) < 0 ||
+	    for_all(r, list, n, fill_datagrams, err) < 0 ||
 	    for_all(r, list, n, unix_connect_datagrams, err) < 0 ||
 	    for_all(r, list, n, fill_streams, err) < 0 ||
 	    for_all(r, list, n, bind_abstract_listener, err) < 0 ||

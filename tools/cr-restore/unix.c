@@ -163,6 +163,18 @@ static uint64_t unix_object(const void *msg)
 	return (uint64_t)((const Cr__UnixSocket *)msg)->group + 1;
 }
 
+static uint32_t unix_rights(const void *msg, size_t n)
+{
+	const Cr__UnixSocket *m = msg;
+
+	for (size_t i = 0; i < m->n_queue; i++) {
+		if (n < m->queue[i]->n_files)
+			return m->queue[i]->files[n];
+		n -= m->queue[i]->n_files;
+	}
+	return 0;
+}
+
 static bool by_other(const Cr__UnixCred *c, uint32_t pid)
 {
 	return c && c->tgid && c->tgid != pid;
@@ -174,6 +186,8 @@ static bool unix_early(const struct image *img, const struct file_image *f)
 	const Cr__UnixSocket *m = f->msg;
 	uint32_t pid;
 
+	if (unix_rights(m, 0))
+		return true;
 	if (!f->first_user)
 		return false;
 	pid = img->tasks[f->first_user - 1].task->pid;
@@ -202,6 +216,7 @@ const struct file_ops unix_ops = {
 	.kind = CR_KIND_UNIX_SOCKET,
 	.object = unix_object,
 	.early = unix_early,
+	.uses = unix_rights,
 	.check = unix_check,
 	.open = unix_open,
 };

@@ -9,18 +9,22 @@
  * offset back when we die between peek_begin() and peek_done().  It also holds
  * our stdin, so that the freeze does not see us go, and thaw the tree, before
  * that is done.
+ *
+ * The watcher is there from the first peek_begin() to peek_end().
  */
-#ifndef PEEK_H
-#define PEEK_H
+#ifndef CR_PEEK_OFFSET_H
+#define CR_PEEK_OFFSET_H
 
-#include "net.h"
+#include "err.h"
 
-/* Look from the first message on. */
-int peek_begin(struct net *n, int fd, struct cr_err *err) CR_MUST;
+struct peek_offset;
+
+/* Look from the first message on.  *@p: NULL at first. */
+int peek_begin(struct peek_offset **p, int fd, struct cr_err *err) CR_MUST;
 /* Put the offset back to what it was. */
-int peek_done(struct net *n, struct cr_err *err) CR_MUST;
+int peek_done(struct peek_offset *p, struct cr_err *err) CR_MUST;
 
 /* End the watcher, if there is one. */
-void peek_end(struct net *n);
+void peek_end(struct peek_offset **p);
 
 #endif
