@@ -122,7 +122,33 @@ f = setup(0)
 ts = ctypes.create_string_buffer(struct.pack('<qq', 100000, 0))
 submit(f, struct.pack('<BBHiQQIIQ', 11, 0, 0, -1, 0, ctypes.addressof(ts), 1, 0, 99).ljust(64, b'\0'))
 E
-uring_refused('SQPOLL', 'f = setup(2)', 'a kernel thread submits');
+uring_refused('SQPOLL for two', <<'E', 'its kernel thread is another ring');
+f = setup(2)
+p[6] = f	# wq_fd
+g = setup(34)
+E
+uring_refused('SQPOLL of a thread that another ring uses', <<'E', 'the kernel thread .* for several rings');
+f = setup(2)
+p[6] = f
+g = setup(34)
+E
+uring_refused('SQPOLL in two processes', <<'E', 'a kernel thread submits .*several processes');
+f = setup(2)
+c = os.fork()
+if c == 0: time.sleep(1e6)
+atexit.register(lambda: (os.kill(c, 9), os.waitpid(c, 0)))
+E
+uring_refused('SQPOLL of who has become another user', <<'E', 'the kernel thread .* other credentials');
+f = setup(2)
+os.chmod('.', 0o777)
+os.setegid(65534)
+E
+uring_refused('SQPOLL with requests that are not taken', <<'E', 'requests wait to be taken');
+f = setup(2 | 64)	# R_DISABLED
+libc.mmap.restype = ctypes.c_void_p
+ring = libc.mmap(None, 4096, 3, 1, f, ctypes.c_long(0))
+ctypes.c_uint32.from_address(ring + p[11]).value = 1	# tail
+E
 uring_refused('IOPOLL', 'f = setup(1)', 'it polls');
 uring_refused('an eventfd', <<'E', 'an eventfd is registered');
 f = setup(0)

@@ -54,6 +54,8 @@ our @ALL = (
 	[kern => 'a program in a sealed memfd', 'memexe', args => ['sealed']],
 	[kern => 'message queues', 'mqueue'],
 	[kern => 'io_uring', 'uring'],
+	[kern => 'io_uring with a thread that submits', 'sqpoll'],
+	[kern => 'the same, of nobody', 'sqpoll', args => ['nobody']],
 	[kern => 'AIO', 'aio'],
 	[kern => 'fanotify', 'fanotify'],
 	[kern => 'BPF maps', 'bpfmap'],

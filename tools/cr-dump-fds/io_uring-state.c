@@ -21,17 +21,16 @@ static const struct {
 	const char *why;
 } refused_flags[] = {
 	{ IORING_SETUP_IOPOLL | SETUP_HYBRID_IOPOLL, "it polls (IORING_SETUP_IOPOLL)" },
-	{ IORING_SETUP_SQPOLL, "a kernel thread submits (IORING_SETUP_SQPOLL)" },
-	{ IORING_SETUP_ATTACH_WQ, "its workers are another ring's (IORING_SETUP_ATTACH_WQ)" },
+	{ IORING_SETUP_ATTACH_WQ, "its kernel thread is another ring's (IORING_SETUP_ATTACH_WQ)" },
 	{ SETUP_NO_MMAP | SETUP_REGISTERED_FD, "it is in the program's own memory "
 					       "(IORING_SETUP_NO_MMAP)" },
 };
 
 #define CARRIED_FLAGS                                                                        \
-	(IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED |                 \
-	 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |     \
-	 IORING_SETUP_SQE128 | IORING_SETUP_CQE32 | IORING_SETUP_SINGLE_ISSUER |               \
-	 IORING_SETUP_DEFER_TASKRUN | SETUP_NO_SQARRAY)
+	(IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | \
+	 IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN |        \
+	 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SQE128 | IORING_SETUP_CQE32 |                 \
+	 IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | SETUP_NO_SQARRAY)
 
 static const char *check_flags(uint32_t flags)
 {
@@ -188,7 +187,7 @@ int uring_look(struct peek *p, int fd, struct uring_state *s, const char **why, 
 
 	peek_reset(p);
 	*why = NULL;
-	ctx = peek_member(p, peek_file(p, fd), "file", "private_data", 8);
+	s->ctx = ctx = peek_member(p, peek_file(p, fd), "file", "private_data", 8);
 	s->setup_flags = (uint32_t)peek_member(p, ctx, CTX, "flags", 4);
 	s->sq_entries = (uint32_t)peek_member(p, ctx, CTX, "sq_entries", 4);
 	s->cq_entries = (uint32_t)peek_member(p, ctx, CTX, "cq_entries", 4);
@@ -196,6 +195,9 @@ int uring_look(struct peek *p, int fd, struct uring_state *s, const char **why, 
 	s->cq_tail = (uint32_t)peek_member(p, ctx, CTX, "cached_cq_tail", 4);
 	s->skips = peek_bit(p, ctx, CTX, "drain_disabled");
 	s->issuer = peek_member(p, ctx, CTX, "submitter_task", 8);
+	/* Then it has only been looked whether there is such a ring (5.12). */
+	if (!(s->setup_flags & IORING_SETUP_SQPOLL))
+		s->setup_flags &= ~IORING_SETUP_ATTACH_WQ;
 	if (!peek_fault(p))
 		*why = check_flags(s->setup_flags);
 	if (!*why && !peek_fault(p))

@@ -109,6 +109,7 @@ static int get_layout(const struct uring_state *s, struct io_uring_params *p, st
 	memset(p, 0, sizeof(*p));
 	p->flags = s->setup_flags | IORING_SETUP_CQSIZE;
 	p->cq_entries = s->cq_entries;
+	p->sq_thread_cpu = s->sq_cpu;
 	fd = (int)syscall(SYS_io_uring_setup, s->sq_entries, p);
 	if (fd < 0)
 		return cr_err_sys(err, "io_uring_setup");
@@ -150,15 +151,21 @@ static int copy_region(int fd, off_t at, size_t size, ProtobufCBinaryData *out, 
 static const char *check_counters(const struct io_uring_params *p, const struct uring_state *s,
 				  const uint8_t *rings)
 {
-	uint32_t head, tail;
+	bool polled = s->setup_flags & IORING_SETUP_SQPOLL;
+	uint32_t head, tail, sq_tail;
 
 	memcpy(&head, rings + p->sq_off.head, sizeof(head));
+	memcpy(&sq_tail, rings + p->sq_off.tail, sizeof(sq_tail));
 	memcpy(&tail, rings + p->cq_off.tail, sizeof(tail));
 	if (head != s->sq_head || tail != s->cq_tail)
 		return "its counters are not what the kernel has";
+	/* The kernel would take them at once. */
+	if (polled && sq_tail != head)
+		return "requests wait to be taken";
 	if (s->sq_head != s->cq_tail && (!s->skips || s->sq_head < s->cq_tail))
 		return "it has had more completions than requests, or less";
-	if (s->sq_head > MANY_REQUESTS || s->sq_head / s->sq_entries > MANY_CALLS)
+	if (s->sq_head > MANY_REQUESTS ||
+	    s->sq_head / s->sq_entries > (polled ? MANY_CALLS / 10 : MANY_CALLS))
 		return "it has had too many requests for its counters to be counted up";
 	return NULL;
 }
@@ -240,6 +247,8 @@ static const char *check_owner(const struct dump *d, struct peek *p, const struc
 	    (shared || peek_task(p, f->proc->task) != s->issuer))
 		return "its only issuer (IORING_SETUP_SINGLE_ISSUER) is not the main thread of the "
 		       "only process that has it";
+	if (shared && s->setup_flags & IORING_SETUP_SQPOLL)
+		return "a kernel thread submits (IORING_SETUP_SQPOLL), and several processes have it";
 	if (shared && m->n_buffers)
 		return "it has registered buffers, and several processes have it";
 	return NULL;
@@ -298,6 +307,8 @@ static int put(struct dump *d, struct file *f, int fd, struct peek *p, struct ur
 	m.cq_entries = s->cq_entries;
 	m.sq_head = s->sq_head;
 	m.cq_tail = s->cq_tail;
+	m.sq_idle_ms = s->sq_idle_ms;
+	m.sq_cpu = s->sq_cpu;
 	m.pid = (uint32_t)f->proc->task;
 	ret = fill(d, f, fd, p, s, &m, &why, err);
 	release(&m);
@@ -319,6 +330,10 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 	if (napi && strncmp(napi, "disabled", 8) != 0)
 		return refuse(d, f, "it polls a network device (NAPI)", err);
 	ret = uring_look(&peek, fd, &s, &why, err);
+	if (ret == 0 && s.setup_flags & IORING_SETUP_SQPOLL) {
+		why = uring_look_sqpoll(&peek, f, &s);
+		ret = why ? 1 : 0;
+	}
 	if (ret > 0)
 		ret = refuse(d, f, why, err);
 	else if (ret == 0)

@@ -20,19 +20,12 @@
 
 #include "clean.h"
 #include "file-kinds.h"
+#include "io_uring-setup.h"
 #include "uring-count.h"
 
 #ifndef IOSQE_CQE_SKIP_SUCCESS
 #define IOSQE_CQE_SKIP_SUCCESS (1u << 6) /* 5.17 */
 #endif
-
-static int setup(const Cr__IoUring *m, struct io_uring_params *p)
-{
-	memset(p, 0, sizeof(*p));
-	p->flags = m->setup_flags | IORING_SETUP_CQSIZE;
-	p->cq_entries = m->cq_entries;
-	return (int)syscall(SYS_io_uring_setup, m->sq_entries, p);
-}
 
 /* A program knows where things are in the ring. */
 static bool same_layout(const Cr__IoUring *m, const struct io_uring_params *p)
@@ -42,6 +35,8 @@ static bool same_layout(const Cr__IoUring *m, const struct io_uring_params *p)
 	       memcmp(&p->cq_off, m->offsets + sizeof(p->sq_off) / 4, sizeof(p->cq_off)) == 0;
 }
 
+#define FLAGS 4	/* in the offsets: struct io_sqring_offsets */
+
 static bool malformed(const Cr__IoUring *m)
 {
 	const struct io_uring_params *p = NULL;
@@ -50,7 +45,7 @@ static bool malformed(const Cr__IoUring *m)
 	return m->n_offsets != (sizeof(p->sq_off) + sizeof(p->cq_off)) / 4 || !m->sq_entries ||
 	       m->sq_entries > 1u << 20 || m->cq_entries > 1u << 21 || m->sq_head < m->cq_tail ||
 	       (r_disabled && m->sq_head) || m->rings.len < 64 ||
-	       m->sqes.len < m->sq_entries * 64ull;
+	       m->sqes.len < m->sq_entries * 64ull || m->offsets[FLAGS] > m->rings.len - 4;
 }
 
 static int uring_check(struct restore *r, const void *msg, struct cr_err *err)
@@ -61,11 +56,13 @@ static int uring_check(struct restore *r, const void *msg, struct cr_err *err)
 
 	if (malformed(m))
 		return cr_err_set(err, CR_BAD_INPUT, "io_uring %u: malformed", m->id);
+	if (m->setup_flags & IORING_SETUP_SQPOLL && !image_task(&r->img, m->pid))
+		return cr_err_set(err, CR_BAD_INPUT, "io_uring %u: of no process", m->id);
 	for (size_t i = 0; i < m->n_files; i++)
 		if (m->files[i]->slot >= m->file_slots || !image_file(&r->img, m->files[i]->file))
 			return cr_err_set(err, CR_BAD_INPUT, "io_uring %u: file %u is missing",
 					  m->id, m->files[i]->slot);
-	fd = setup(m, &p);
+	fd = uring_setup(m, &p);
 	if (fd < 0)
 		refuse(r, m->pid, "io_uring", "io_uring_setup: %s", strerror(errno));
 	else if (!same_layout(m, &p))
@@ -78,6 +75,19 @@ static uint32_t uring_uses(const void *msg, size_t n)
 	const Cr__IoUring *m = msg;
 
 	return n < m->n_files ? m->files[n]->file : 0;
+}
+
+/* Whether its thread sleeps is for the kernel to say. */
+static void copy_rings(const Cr__IoUring *m, const struct io_uring_params *p, uint8_t *rings)
+{
+	size_t flags = p->sq_off.flags, next = flags + sizeof(uint32_t);
+
+	if (!(m->setup_flags & IORING_SETUP_SQPOLL)) {
+		memcpy(rings, m->rings.data, m->rings.len);
+		return;
+	}
+	memcpy(rings, m->rings.data, flags);
+	memcpy(rings + next, m->rings.data + next, m->rings.len - next);
 }
 
 /* Count up to where it was; then its bytes. */
@@ -97,7 +107,7 @@ static int fill(const Cr__IoUring *m, const struct io_uring_params *p, int fd, u
 		return -1;
 	if (!uring_counted(&c, m->sq_head, m->cq_tail))
 		return cr_err_set(err, CR_SYSTEM, "its counters are not what they were");
-	memcpy(rings, m->rings.data, m->rings.len);
+	copy_rings(m, p, rings);
 	memcpy(sqes, m->sqes.data, m->sqes.len);
 	return 0;
 }
@@ -125,11 +135,10 @@ static int uring_open(struct restore *r, const void *msg, struct cr_err *err)
 {
 	const Cr__IoUring *m = msg;
 	struct io_uring_params p;
-	cr_auto_fd int fd = setup(m, &p);
+	cr_auto_fd int fd = uring_setup_as(r, m, &p, err);
 
-	(void)r;
 	if (fd < 0)
-		return cr_err_sys(err, "io_uring_setup");
+		return -1;
 	if (!same_layout(m, &p))
 		return cr_err_set(err, CR_SYSTEM, "io_uring: its memory is laid out otherwise");
 	if (make(m, fd, &p, err) < 0)
