@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* eventfd: made anew with its count. */
-#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -21,8 +20,6 @@ static int eventfd_open(struct restore *r, const void *msg, struct cr_err *err)
 	if (m->count && write(fd, &m->count, sizeof(m->count)) != sizeof(m->count))
 		return cr_err_sys(err, "unable to set an eventfd to %llu",
 				  (unsigned long long)m->count);
-	if (!(m->open_flags & O_NONBLOCK) && fcntl(fd, F_SETFL, 0) < 0)
-		return cr_err_sys(err, "F_SETFL");
 	return cr_steal_fd(&fd);
 }
 

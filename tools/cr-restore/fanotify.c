@@ -33,8 +33,7 @@ static int open_group(struct restore *r, const void *msg, struct cr_err *err)
 	(void)r;
 	if (fd < 0)
 		return cr_err_sys(err, "fanotify_init");
-	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
-	    fcntl(fd, F_SETFL, (int)(m->open_flags & O_NONBLOCK)) < 0)
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return cr_err_sys(err, "fcntl");
 	return cr_steal_fd(&fd);
 }

@@ -305,6 +305,32 @@ static int place_all(struct restore *r, const struct task_image *t, Cr__Fd **fds
 	return 0;
 }
 
+/*
+ * The flags that F_SETFL changes, in whatever way the description was made; what
+ * has been inherited is not ours alone (inherit.c), and O_ASYNC is set by owner.c.
+ */
+static int set_flags(const struct file_image *f, int fd, struct cr_err *err)
+{
+	static const int settable = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
+	const ProtobufCMessage *m = f->msg;
+	const ProtobufCFieldDescriptor *field =
+		protobuf_c_message_descriptor_get_field_by_name(m->descriptor, "open_flags");
+	uint32_t flags;
+	int have;
+
+	if (!field || f->kind == CR_KIND_EXTERNAL)
+		return 0;
+	flags = *(const uint32_t *)((const char *)m + field->offset);
+	have = fcntl(fd, F_GETFL);
+	if (have < 0)
+		return cr_err_sys(err, "F_GETFL");
+	if (flags & O_PATH || (have & settable) == (int)(flags & settable))
+		return 0;
+	if (fcntl(fd, F_SETFL, (have & ~settable) | (int)(flags & settable)) < 0)
+		return cr_err_sys(err, "F_SETFL");
+	return 0;
+}
+
 static int run_late(struct restore *r, const struct task_image *t, Cr__Fd **fds, struct cr_err *err)
 {
 	for (size_t n = 0; n < t->fds->n_fds; n++) {
@@ -317,7 +343,8 @@ static int run_late(struct restore *r, const struct task_image *t, Cr__Fd **fds,
 		f->first_user = 0; /* once for each description */
 		if (owner_set_async(r, f->id, fd, err) < 0 ||
 		    locks_of_file(r, f->id, fd, err) < 0 ||
-		    (ops->late && ops->late(r, t, f->msg, fd, err) < 0))
+		    (ops->late && ops->late(r, t, f->msg, fd, err) < 0) ||
+		    set_flags(f, fd, err) < 0)
 			return cr_err_wrap(err, "fd %u", fds[n]->fd);
 	}
 	return 0;
