@@ -16,6 +16,7 @@
 #include "sysv.h"
 
 #define PAGE 4096ull
+#define NS 1000000000ull
 
 int shmems_check(struct restore *r, struct cr_err *err)
 {
@@ -148,6 +149,19 @@ static int set_attributes(const struct restore *r, const Cr__Shmem *s, int fd, s
 	return 0;
 }
 
+/* When nobody maps it any more, which counts as a read. */
+static int set_times(const Cr__Shmem *s, int fd, struct cr_err *err)
+{
+	struct timespec times[2] = {
+		{ (time_t)(s->atime_ns / NS), (long)(s->atime_ns % NS) },
+		{ (time_t)(s->mtime_ns / NS), (long)(s->mtime_ns % NS) },
+	};
+
+	if (futimens(fd, times) < 0)
+		return cr_err_sys(err, "shared object %u: unable to set its times", s->id);
+	return 0;
+}
+
 int shmems_finish(struct restore *r, struct cr_err *err)
 {
 	const struct msg_list *l = &r->img.kinds[CR_KIND_SHMEM];
@@ -161,6 +175,8 @@ int shmems_finish(struct restore *r, struct cr_err *err)
 		if (s->memfd && late_seals(r, s) && o &&
 		    fcntl(o->fd[1], F_ADD_SEALS, late_seals(r, s)) < 0)
 			return cr_err_sys(err, "shared object %u: F_ADD_SEALS", s->id);
+		if (s->memfd && o && set_times(s, o->fd[0], err) < 0)
+			return -1;
 	}
 	return 0;
 }
