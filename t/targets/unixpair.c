@@ -14,7 +14,8 @@
 #define USER 4321
 #define GROUP 8765
 
-static int stream[2], dgram[2], seq[2], half[2], closed[2], reset[2], gone[2], with_cred[2];
+static int stream[2], dgram[2], seq[2], half[2], closed[2], reset[2], gone[2], gone_shut[2],
+	with_cred[2];
 static int tuned[2], to_child[2], shared[2], by_user[2], by_dead[2], empty[2], peeked[2];
 static int end_seq[2], reset_seq[2], reset_runs[2], async[2];
 static volatile sig_atomic_t got_signal, got_fd;
@@ -349,10 +350,14 @@ static void set_up_ends(void)
 	pair(SOCK_DGRAM, gone);
 	put(gone[1], "left", 4);
 	close(gone[1]);
+	pair(SOCK_DGRAM, gone_shut);
+	t_must(shutdown(gone_shut[0], SHUT_RDWR));
+	close(gone_shut[1]);
 }
 
 static void check_ends(void)
 {
+	struct pollfd shut = { .fd = gone_shut[0], .events = POLLRDHUP };
 	struct pollfd pfd = { .fd = reset[0], .events = POLLIN };
 
 	expect("bytes before a shutdown", half[1], "before", 6);
@@ -372,6 +377,10 @@ static void check_ends(void)
 	t_same("a reset of records", ECONNRESET, (uint64_t)get_int(reset_seq[0], SO_ERROR));
 	expect("one run before a reset", reset_runs[0], "mine", 4);
 	expect("another run before it", reset_runs[0], "his", 3);
+	t_must(poll(&shut, 1, 0));
+	t_same("a shutdown before the peer closed", POLLRDHUP | POLLHUP, (uint64_t)shut.revents);
+	t_true("no writing after it",
+	       send(gone_shut[0], "x", 1, MSG_NOSIGNAL) < 0 && errno == EPIPE);
 	t_same("the reset behind", ECONNRESET, (uint64_t)get_int(reset_runs[0], SO_ERROR));
 	expect("a datagram of a closed peer", gone[0], "left", 4);
 	t_true("no datagram to a closed peer",

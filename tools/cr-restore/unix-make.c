@@ -192,7 +192,7 @@ static int finish_one(struct restore *r, struct unix_sock *u, struct cr_err *err
 	(void)r;
 	if (close_temp(u, err) < 0)
 		return -1;
-	if (shut && !u->m->peer_closed && shutdown(u->fd, how[shut]) < 0 && errno != ENOTCONN)
+	if (shut && shutdown(u->fd, how[shut]) < 0 && errno != ENOTCONN)
 		return cr_err_sys(err, "shutdown");
 	return sock_late(u->fd, u->m->common, u->m->open_flags, err);
 }
