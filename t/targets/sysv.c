@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * System V shared memory: with a key and without, removed while attached,
- * read-only, protected, attached twice, and by a child.
+ * read-only, protected, attached twice, by a child, and unmapped in part.
  */
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -10,6 +10,10 @@
 #include "target.h"
 
 #define SIZE (5 * 4096ul + 100)
+
+/* What was left of a whole one: one page of it, and two whose protections differ. */
+static uint8_t *part, *rest;
+static int part_id;
 
 static struct segment {
 	key_t key;
@@ -47,6 +51,35 @@ static void make(struct segment *s, uint64_t seed)
 	t_must(shmctl(s->id, IPC_STAT, &s->ds));
 }
 
+static void make_part(void)
+{
+	part_id = t_must(shmget(IPC_PRIVATE, SIZE, IPC_CREAT | 0600));
+	part = attach(part_id, 0);
+	rest = part + 3 * 4096;
+	t_must(shmctl(part_id, IPC_RMID, NULL));
+	t_fill(part, SIZE, 77);
+	t_must(munmap(part, 4096));
+	t_must(munmap(part + 2 * 4096, 4096));
+	t_must(munmap(rest + 2 * 4096, 4096));
+	t_must(mprotect(rest + 4096, 4096, PROT_READ));
+}
+
+static void check_part(void)
+{
+	struct shmid_ds ds;
+
+	t_check("a part", part + 4096, 4096, 77 + 512);
+	t_check("the rest", rest, 2 * 4096, 77 + 3 * 512);
+	t_true("nothing between",
+	       mmap(part + 2 * 4096, 4096, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == part + 2 * 4096);
+	t_must(shmctl(part_id, IPC_STAT, &ds));
+	t_same("mappings of parts", 3, ds.shm_nattch);
+	/* One call for all parts, which are told by where the whole would begin. */
+	t_must(shmdt(part));
+	t_same("all parts are gone", (uint64_t)-1, (uint64_t)shmctl(part_id, IPC_STAT, &ds));
+}
+
 static void check(struct segment *s, uint64_t seed)
 {
 	struct shmid_ds ds;
@@ -75,6 +108,7 @@ int main(void)
 	t_init();
 	for (size_t i = 0; i < COUNT; i++)
 		make(&all[i], i + 1);
+	make_part();
 	t_must(shmctl(all[1].id, IPC_STAT, &all[1].ds));
 	all[1].ds.shm_perm.uid = 7;
 	t_must(shmctl(all[1].id, IPC_SET, &all[1].ds));
@@ -83,6 +117,7 @@ int main(void)
 		for (size_t i = 0; i < COUNT; i++)
 			if (!all[i].child)
 				t_must(shmdt(all[i].p));
+		t_must(shmdt(part));
 		t_must(mprotect(all[2].p, SIZE, PROT_READ));
 		t_touch("child");
 		while (!t_seen("changed"))
@@ -98,6 +133,7 @@ int main(void)
 	t_wait();
 	for (size_t i = 0; i < COUNT; i++)
 		check(&all[i], i + 1);
+	check_part();
 	all[2].p[8192] = 99;
 	t_touch("changed");
 	t_join_child("the child", child);

@@ -96,8 +96,6 @@ const char *sysv_note(struct dump *d, const struct mapped *m, const struct cr_ma
 	g->seen++;
 	g->pid = pid;
 	g->address = map->start;
-	if (map->pgoff || map->end - map->start != ((g->size + CR_PAGE - 1) & ~(CR_PAGE - 1ull)))
-		return "a part of a System V segment";
 	return map->shared ? NULL : "a private mapping of a System V segment";
 }
 

@@ -244,6 +244,7 @@ static void place_vdso(const struct restore *r, const struct task_image *t,
 struct mapper {
 	struct restore *r;
 	const struct task_image *t;
+	const struct agent_place *place;
 	struct vec *v;
 	struct arena *a;
 	struct extent_list x;
@@ -311,28 +312,15 @@ static bool has_pages(const struct extent_list *x, size_t *at, const Cr__Vma *vm
 	return *at < x->count && x->list[*at].address < vma->end;
 }
 
-/* A System V segment, which only shmat(2) maps.  False: it is none. */
-static bool attach(struct mapper *m, const Cr__Vma *vma)
+/* Before it is filled. */
+static void advise_size(struct vec *v, const Cr__Vma *vma)
 {
-	const Cr__Shmem *s = sysv_of(m->r, vma);
-	int64_t start = (int64_t)vma->start;
-	int flags = vma->prot & PROT_EXEC ? SHM_EXEC : 0;
-	uint32_t prot = PROT_READ | (flags ? PROT_EXEC : 0);
-	struct cr_op *op;
+	int64_t len = (int64_t)(vma->end - vma->start);
 
-	if (!s)
-		return false;
-	if (vma->vma_flags & CR_VMA_MAYWRITE || vma->prot & PROT_WRITE)
-		prot |= PROT_WRITE;
-	else
-		flags |= SHM_RDONLY;
-	op = vec_sys(m->v, LABEL_MAP, SYS_shmat, s->shmid, start, flags);
-	op->expect = CR_EXPECT_EQUAL;
-	op->want = start;
-	if (vma->prot != prot)
-		vec_sys(m->v, LABEL_PROTECT, SYS_mprotect, start, (int64_t)(vma->end - vma->start),
-			vma->prot);
-	return true;
+	if (vma->vma_flags & CR_VMA_HUGEPAGE)
+		vec_sys(v, LABEL_ADVISE, SYS_madvise, (int64_t)vma->start, len, MADV_HUGEPAGE);
+	if (vma->vma_flags & CR_VMA_NOHUGEPAGE)
+		vec_sys(v, LABEL_ADVISE, SYS_madvise, (int64_t)vma->start, len, MADV_NOHUGEPAGE);
 }
 
 static int map_all(struct mapper *m, struct cr_err *err)
@@ -346,8 +334,12 @@ static int map_all(struct mapper *m, struct cr_err *err)
 		struct cr_op *op;
 		int fd, flags;
 
-		if (attach(m, vma))
+		if (sysv_of(m->r, vma)) {
+			if (sysv_map(m->r, m->t, m->place, m->v, vma, err) < 0)
+				return cr_err_wrap(err, "vma %" PRIx64, vma->start);
+			advise_size(m->v, vma);
 			continue;
+		}
 		if (source(m, vma, &fd, &flags, err) < 0)
 			return cr_err_wrap(err, "vma %" PRIx64, vma->start);
 		if (!flags)
@@ -358,12 +350,7 @@ static int map_all(struct mapper *m, struct cr_err *err)
 			     (int64_t)vma->pgoff);
 		op->expect = CR_EXPECT_EQUAL;
 		op->want = (int64_t)vma->start;
-		if (vma->vma_flags & CR_VMA_HUGEPAGE)
-			vec_sys(m->v, LABEL_ADVISE, SYS_madvise, (int64_t)vma->start, len,
-				MADV_HUGEPAGE);
-		if (vma->vma_flags & CR_VMA_NOHUGEPAGE)
-			vec_sys(m->v, LABEL_ADVISE, SYS_madvise, (int64_t)vma->start, len,
-				MADV_NOHUGEPAGE);
+		advise_size(m->v, vma);
 	}
 	return 0;
 }
@@ -435,7 +422,7 @@ void mem_close_own(const struct restore *r, struct vec *v)
 int mem_build(struct restore *r, const struct task_image *t, const struct agent_place *p,
 	      struct vec *v, struct arena *a, struct cr_err *err)
 {
-	struct mapper m = { .r = r, .t = t, .v = v, .a = a, .x = t->extents };
+	struct mapper m = { .r = r, .t = t, .place = p, .v = v, .a = a, .x = t->extents };
 	size_t n = t->mm->n_files * 2;
 	int ret = -1;
 

@@ -7,13 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "clean.h"
+#include "vma.h"
 
 #define NEXT_ID "/proc/sys/kernel/shm_next_id"
 #define PAGE 4096ull
+#define TASK_END 0x7ffffffff000ull
 
 static int *made;
 static size_t n_made;
@@ -128,6 +132,104 @@ int sysv_make(const Cr__Shmem *s, struct cr_err *err)
 	if (shmctl((int)s->shmid, IPC_STAT, &ds) < 0 && create(s, err) < 0)
 		return -1;
 	return set_owner(s, err) < 0 ? -1 : open_memory(s, err);
+}
+
+/* Room for all of a segment that neither the task nor the agent uses; 0: none. */
+static uint64_t find_gap(const struct task_image *t, const struct agent_place *p, uint64_t size)
+{
+	uint64_t at = PAGE * 16;
+
+	for (size_t i = 0; i <= t->mm->n_vmas; i++) {
+		const Cr__Vma *vma = i < t->mm->n_vmas ? t->mm->vmas[i] : NULL;
+		uint64_t end = vma && vma->start < TASK_END ? vma->start : TASK_END;
+
+		if (p->start >= at && p->start < end) {
+			if (p->start - at >= size)
+				return at;
+			at = p->end;
+		}
+		if (end > at && end - at >= size)
+			return at;
+		if (vma && vma->end > at)
+			at = vma->end;
+	}
+	return 0;
+}
+
+static bool is_same_attachment(const Cr__Vma *a, const Cr__Vma *b)
+{
+	return a->shmem == b->shmem && a->start - a->pgoff == b->start - b->pgoff;
+}
+
+static bool is_first_part(const struct task_image *t, const Cr__Vma *vma)
+{
+	for (size_t i = 0; t->mm->vmas[i] != vma; i++)
+		if (is_same_attachment(t->mm->vmas[i], vma))
+			return false;
+	return true;
+}
+
+static void unmap(struct vec *v, uint64_t start, uint64_t end)
+{
+	if (start < end)
+		vec_sys(v, LABEL_UNMAP, SYS_munmap, (int64_t)start, (int64_t)(end - start));
+}
+
+static void want_address(struct cr_op *op, uint64_t address)
+{
+	op->expect = CR_EXPECT_EQUAL;
+	op->want = (int64_t)address;
+}
+
+/* From the whole at @at each part goes to its place. */
+static void move_parts(const struct task_image *t, struct vec *v, const Cr__Vma *first, uint64_t at,
+		       uint64_t size)
+{
+	uint64_t done = at;
+
+	for (size_t i = 0; i < t->mm->n_vmas; i++) {
+		const Cr__Vma *vma = t->mm->vmas[i];
+		int64_t len = (int64_t)(vma->end - vma->start);
+
+		if (!is_same_attachment(vma, first))
+			continue;
+		unmap(v, done, at + vma->pgoff);
+		want_address(vec_sys(v, LABEL_MAP, SYS_mremap, (int64_t)(at + vma->pgoff), len, len,
+				     MREMAP_MAYMOVE | MREMAP_FIXED, (int64_t)vma->start),
+			     vma->start);
+		done = at + vma->pgoff + (uint64_t)len;
+	}
+	unmap(v, done, at + size);
+}
+
+/*
+ * Only shmat(2) maps a segment, and only as a whole: one of which parts were left,
+ * or have other protections, is attached elsewhere first.  All parts come from one
+ * call: shmdt(2) takes them together.
+ */
+int sysv_map(const struct restore *r, const struct task_image *t, const struct agent_place *p,
+	     struct vec *v, const Cr__Vma *vma, struct cr_err *err)
+{
+	const Cr__Shmem *s = sysv_of(r, vma);
+	uint64_t size = (s->size + PAGE - 1) & ~(PAGE - 1), len = vma->end - vma->start;
+	bool whole = len == size;
+	uint64_t at = whole ? vma->start : find_gap(t, p, size);
+	int flags = vma->vma_flags & CR_VMA_MAYWRITE || vma->prot & PROT_WRITE ? 0 : SHM_RDONLY;
+	uint32_t prot = PROT_READ | (flags ? 0 : PROT_WRITE);
+
+	if (vma->pgoff > size || len > size - vma->pgoff)
+		return cr_err_set(err, CR_BAD_INPUT, "beyond the end of a System V segment");
+	if (!at)
+		return cr_err_set(err, CR_REFUSED, "no room to attach all of a System V segment");
+	if (whole || is_first_part(t, vma)) {
+		want_address(vec_sys(v, LABEL_MAP, SYS_shmat, s->shmid, (int64_t)at, flags), at);
+		if (!whole)
+			move_parts(t, v, vma, at, size);
+	}
+	if (vma->prot != prot)
+		vec_sys(v, LABEL_PROTECT, SYS_mprotect, (int64_t)vma->start, (int64_t)len,
+			vma->prot);
+	return 0;
 }
 
 int sysv_finish(const Cr__Shmem *s, struct cr_err *err)
