@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sockopt.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <linux/in.h>
 #include <linux/in6.h>
@@ -8,6 +9,7 @@
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -24,6 +26,13 @@
 #endif
 #ifndef SO_INQ
 #define SO_INQ 84		/* 6.17 */
+#endif
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS 44	/* 6.15 */
+#endif
+#ifndef TCP_RTO_MIN_US
+#define TCP_RTO_MIN_US 45	/* 6.17 */
+#define TCP_DELACK_MAX_US 46
 #endif
 #ifndef IP_LOCAL_PORT_RANGE
 #define IP_LOCAL_PORT_RANGE 51	/* 6.3 */
@@ -46,6 +55,10 @@
 #define EARLY(level, name, who)                               \
 	{                                            \
 #name, level, name, CR_SOCKOPT_INT, who, true \
+	}
+#define BYTES(level, name, who)                                  \
+	{                                            \
+#name, level, name, CR_SOCKOPT_BYTES, who, false \
 	}
 #define TYPED(level, name, who, type)                \
 	{                                            \
@@ -81,6 +94,12 @@ const struct cr_sockopt cr_sockopts[] = {
 	INT(SOL_SOCKET, SO_TIMESTAMP, UNIX | INET),
 	INT(SOL_SOCKET, SO_TIMESTAMPNS, UNIX | INET),
 	INT(SOL_SOCKET, SO_TIMESTAMPING, UNIX | INET),
+	/* The same with other structures; behind those, which take them back. */
+	INT(SOL_SOCKET, SO_TIMESTAMP_NEW, UNIX | INET),
+	INT(SOL_SOCKET, SO_TIMESTAMPNS_NEW, UNIX | INET),
+	INT(SOL_SOCKET, SO_TIMESTAMPING_NEW, UNIX | INET),
+	BYTES(SOL_SOCKET, SO_TXTIME, UNIX | INET),
+	INT(SOL_SOCKET, SO_DEBUG, UNIX | INET),
 	INT(SOL_SOCKET, SO_BROADCAST, UNIX | INET),
 	INT(SOL_SOCKET, SO_DONTROUTE, UNIX | INET),
 	INT(SOL_SOCKET, SO_PRIORITY, UNIX | INET),
@@ -94,15 +113,21 @@ const struct cr_sockopt cr_sockopts[] = {
 	INT(SOL_SOCKET, SO_ZEROCOPY, INET),
 	INT(SOL_SOCKET, SO_TXREHASH, TCP),
 	INT(SOL_SOCKET, SO_MAX_PACING_RATE, INET),
+	INT(SOL_SOCKET, SO_INCOMING_CPU, INET),
+	INT(SOL_SOCKET, SO_WIFI_STATUS, INET),
+	INT(SOL_SOCKET, SO_NOFCS, INET),
 
 	INT(IPPROTO_IP, IP_TOS, INET),
 	INT(IPPROTO_IP, IP_TTL, INET),
 	INT(IPPROTO_IP, IP_MINTTL, INET),
 	INT(IPPROTO_IP, IP_MTU_DISCOVER, INET),
 	INT(IPPROTO_IP, IP_RECVERR, INET),
+	INT(IPPROTO_IP, IP_RECVERR_RFC4884, INET),
 	INT(IPPROTO_IP, IP_RECVTOS, INET),
 	INT(IPPROTO_IP, IP_RECVTTL, INET),
 	INT(IPPROTO_IP, IP_PKTINFO, INET),
+	INT(IPPROTO_IP, IP_PASSSEC, INET),
+	BYTES(IPPROTO_IP, IP_OPTIONS, INET),
 	INT(IPPROTO_IP, IP_RECVOPTS, UDP),
 	INT(IPPROTO_IP, IP_RETOPTS, UDP),
 	INT(IPPROTO_IP, IP_RECVORIGDSTADDR, UDP),
@@ -120,7 +145,24 @@ const struct cr_sockopt cr_sockopts[] = {
 	INT(IPPROTO_IPV6, IPV6_TCLASS, IP6),
 	INT(IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP6),
 	INT(IPPROTO_IPV6, IPV6_RECVERR, IP6),
+	INT(IPPROTO_IPV6, IPV6_RECVERR_RFC4884, IP6),
 	INT(IPPROTO_IPV6, IPV6_RECVTCLASS, IP6),
+	INT(IPPROTO_IPV6, IPV6_RECVHOPOPTS, IP6),
+	INT(IPPROTO_IPV6, IPV6_RECVDSTOPTS, IP6),
+	INT(IPPROTO_IPV6, IPV6_RECVRTHDR, IP6),
+	INT(IPPROTO_IPV6, IPV6_RECVPATHMTU, IP6),
+	INT(IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, IP6),
+	INT(IPPROTO_IPV6, IPV6_RECVFRAGSIZE, IP6),
+	INT(IPPROTO_IPV6, IPV6_2292PKTINFO, IP6),
+	INT(IPPROTO_IPV6, IPV6_2292HOPLIMIT, IP6),
+	INT(IPPROTO_IPV6, IPV6_2292HOPOPTS, IP6),
+	INT(IPPROTO_IPV6, IPV6_2292DSTOPTS, IP6),
+	INT(IPPROTO_IPV6, IPV6_2292RTHDR, IP6),
+	BYTES(IPPROTO_IPV6, IPV6_HOPOPTS, IP6),
+	BYTES(IPPROTO_IPV6, IPV6_RTHDRDSTOPTS, IP6),
+	BYTES(IPPROTO_IPV6, IPV6_RTHDR, IP6),
+	BYTES(IPPROTO_IPV6, IPV6_DSTOPTS, IP6),
+	INT(IPPROTO_IPV6, IPV6_ROUTER_ALERT_ISOLATE, IP6),
 	INT(IPPROTO_IPV6, IPV6_RECVPKTINFO, IP6),
 	INT(IPPROTO_IPV6, IPV6_RECVHOPLIMIT, IP6),
 	INT(IPPROTO_IPV6, IPV6_FLOWINFO, IP6),
@@ -154,6 +196,10 @@ const struct cr_sockopt cr_sockopts[] = {
 	INT(IPPROTO_TCP, TCP_SAVE_SYN, TCP),
 	INT(IPPROTO_TCP, TCP_INQ, TCP),
 	INT(IPPROTO_TCP, TCP_TX_DELAY, TCP),
+	INT(IPPROTO_TCP, TCP_RTO_MAX_MS, TCP),
+	INT(IPPROTO_TCP, TCP_RTO_MIN_US, TCP),
+	INT(IPPROTO_TCP, TCP_DELACK_MAX_US, TCP),
+	BYTES(IPPROTO_TCP, TCP_FASTOPEN_KEY, TCP),
 
 	INT(IPPROTO_UDP, UDP_CORK, UDP),
 	INT(IPPROTO_UDP, UDP_ENCAP, UDP),
@@ -207,6 +253,7 @@ union raw {
 	struct timeval time;
 	struct linger linger;
 	char text[CR_SOCKOPT_TEXT_MAX];
+	uint8_t bytes[CR_SOCKOPT_BYTES_MAX + 1];
 };
 
 static socklen_t raw_size(const struct cr_sockopt *o)
@@ -218,6 +265,8 @@ static socklen_t raw_size(const struct cr_sockopt *o)
 		return sizeof(struct linger);
 	case CR_SOCKOPT_TEXT:
 		return CR_SOCKOPT_TEXT_MAX - 1;
+	case CR_SOCKOPT_BYTES:
+		return CR_SOCKOPT_BYTES_MAX + 1;
 	default:
 		return sizeof(int);
 	}
@@ -228,6 +277,38 @@ static bool is_absent(int errnum)
 {
 	return errnum == ENOPROTOOPT || errnum == EOPNOTSUPP || errnum == EINVAL ||
 	       errnum == ENOTCONN || errnum == EADDRNOTAVAIL;
+}
+
+/* The kernel cuts off what does not fit: a full buffer is one too many. */
+static int get_bytes(const struct cr_sockopt *o, const union raw *raw, socklen_t len,
+		     struct cr_sockopt_value *v, struct cr_err *err)
+{
+	if (len > CR_SOCKOPT_BYTES_MAX)
+		return cr_err_set(err, CR_REFUSED, "%s of more than %u bytes: not supported",
+				  o->name, CR_SOCKOPT_BYTES_MAX);
+	for (socklen_t i = 0; i < len; i++)
+		snprintf(v->text + 2 * i, 3, "%02x", raw->bytes[i]);
+	return 0;
+}
+
+/* Returns how many, -1: it is none. */
+static int set_bytes(const char *text, union raw *raw)
+{
+	size_t len = strlen(text);
+
+	if (len % 2 || len / 2 > CR_SOCKOPT_BYTES_MAX)
+		return -1;
+	for (size_t i = 0; i < len / 2; i++) {
+		char digits[3] = { text[2 * i], text[2 * i + 1] };
+		char *end;
+
+		if (!isxdigit((unsigned char)digits[0]))
+			return -1;
+		raw->bytes[i] = (uint8_t)strtoul(digits, &end, 16);
+		if (*end)
+			return -1;
+	}
+	return (int)(len / 2);
 }
 
 int cr_sockopt_get(int fd, const struct cr_sockopt *o, struct cr_sockopt_value *v,
@@ -251,6 +332,8 @@ int cr_sockopt_get(int fd, const struct cr_sockopt *o, struct cr_sockopt_value *
 		raw.text[len < CR_SOCKOPT_TEXT_MAX ? len : CR_SOCKOPT_TEXT_MAX - 1] = '\0';
 		snprintf(v->text, sizeof(v->text), "%s", raw.text);
 		return 0;
+	case CR_SOCKOPT_BYTES:
+		return get_bytes(o, &raw, len, v, err);
 	default:
 		/* IP options of one byte are filled in the first byte only. */
 		v->number = len == 1 ? (int64_t)(uint8_t)raw.text[0] : raw.number;
@@ -275,6 +358,7 @@ int cr_sockopt_set(int fd, const struct cr_sockopt *o, const struct cr_sockopt_v
 {
 	union raw raw = { .text = "" };
 	socklen_t len = raw_size(o);
+	int n;
 
 	switch (o->type) {
 	case CR_SOCKOPT_BUFFER:
@@ -290,6 +374,13 @@ int cr_sockopt_set(int fd, const struct cr_sockopt *o, const struct cr_sockopt_v
 	case CR_SOCKOPT_TEXT:
 		len = (socklen_t)strnlen(v->text, sizeof(v->text) - 1);
 		memcpy(raw.text, v->text, len);
+		break;
+	case CR_SOCKOPT_BYTES:
+		n = set_bytes(v->text, &raw);
+		if (n < 0)
+			return cr_err_set(err, CR_BAD_INPUT, "%s: '%s' are no bytes", o->name,
+					  v->text);
+		len = (socklen_t)n;
 		break;
 	default:
 		raw.number = (int)v->number;

@@ -34,6 +34,7 @@ enum cr_sockopt_type {
 	CR_SOCKOPT_TIME,	/* struct timeval */
 	CR_SOCKOPT_LINGER,
 	CR_SOCKOPT_TEXT,
+	CR_SOCKOPT_BYTES,	/* as a text: two digits each */
 };
 
 struct cr_sockopt {
@@ -45,7 +46,8 @@ struct cr_sockopt {
 	bool early;		/* must be set before bind(2) */
 };
 
-#define CR_SOCKOPT_TEXT_MAX 64
+#define CR_SOCKOPT_BYTES_MAX 127
+#define CR_SOCKOPT_TEXT_MAX (2 * CR_SOCKOPT_BYTES_MAX + 2)
 struct cr_sockopt_value {
 	int64_t number;
 	char text[CR_SOCKOPT_TEXT_MAX];
@@ -55,7 +57,8 @@ struct cr_sockopt_value {
 extern const struct cr_sockopt cr_sockopts[];
 const struct cr_sockopt *cr_sockopt_by_name(const char *name);
 
-/* 0; 1: this kernel or this socket does not have it; -1. */
+/* 0; 1: this kernel or this socket does not have it; -1, of class CR_REFUSED for
+ * more bytes than there is room for. */
 int cr_sockopt_get(int fd, const struct cr_sockopt *o, struct cr_sockopt_value *v,
 		   struct cr_err *err) CR_MUST;
 int cr_sockopt_set(int fd, const struct cr_sockopt *o, const struct cr_sockopt_value *v,

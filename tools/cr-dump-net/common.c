@@ -12,7 +12,7 @@
 
 #include "clean.h"
 
-#define OPTIONS_MAX 160
+#define OPTIONS_MAX 256
 
 /* The options of a new socket: what is like that is not written. */
 struct defaults {
