@@ -24,6 +24,8 @@ lock = os.open('locked', os.O_RDWR | os.O_CREAT)
 fcntl.flock(lock, fcntl.LOCK_EX)
 own = os.open('owned', os.O_RDWR | os.O_CREAT)
 fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
+hinted = os.open('hinted', os.O_RDWR | os.O_CREAT)
+fcntl.fcntl(hinted, 1036, (3).to_bytes(8, 'little'))	# F_SET_RW_HINT
 gone = os.open('gone', os.O_RDWR | os.O_CREAT)
 os.unlink('gone')
 moved = os.open('moved', os.O_RDWR | os.O_CREAT)
@@ -72,6 +74,8 @@ SKIP: {
 	like($said, qr/descriptors are read by BPF/, 'with it, it is');
 }
 is($kernel, $proc, 'both say the same');
+
+is((grep { ($_->{write_hint} // 0) == 3 } @$records), 1, 'one file has a hint');
 
 # What must be in it, whoever said so.
 my ($table) = grep { $_->{kind} eq 'fd_table' && $_->{pid} == $pid } @$records;

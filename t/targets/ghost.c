@@ -3,7 +3,8 @@
  * Files without a name: deleted, replaced by another of the same name, made
  * with O_TMPFILE and given a name later, with holes, opened twice, deleted
  * directories (one of them the working directory), files whose directories are
- * gone too, one of them mapped by two processes; a deleted device node; and
+ * gone too, one of them mapped by two processes, one with a hint for writing; a
+ * deleted device node; and
  * memfd, mapped and not.
  */
 #include <sys/mman.h>
@@ -200,6 +201,7 @@ int main(void)
 	struct stat st;
 	pid_t child;
 	char zeros[4] = { 1, 1, 1, 1 };
+	uint64_t hint = RWH_WRITE_LIFE_LONG;
 	int fd;
 
 	t_init();
@@ -214,6 +216,7 @@ int main(void)
 	t_must(mkdir("cwd", 0700));
 	t_must(chdir("cwd"));
 	t_must(rmdir("../cwd"));
+	t_must(fcntl(empty, F_SET_RW_HINT, &hint));
 	t_ready();
 	if (t_spoiled())
 		t_must(pwrite(unnamed, "spoil", 5, 0));
@@ -227,6 +230,9 @@ int main(void)
 	t_same("its links", 0, st.st_nlink);
 	t_must(fstat(empty, &st));
 	t_same("the empty one", 0, (uint64_t)st.st_size);
+	hint = 0;
+	t_must(fcntl(empty, F_GET_RW_HINT, &hint));
+	t_same("its hint", RWH_WRITE_LIFE_LONG, hint);
 	t_must(fstat(dir, &st));
 	t_same("mode of the directory", dir_was.st_mode, st.st_mode);
 	t_same("its links", 0, st.st_nlink);

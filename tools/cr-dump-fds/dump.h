@@ -55,7 +55,8 @@ struct file {
 	uint32_t mnt_id;
 	uint64_t ino;
 	uint64_t identity;	/* see kernel-table.h; 0: not known */
-	dev_t plain_dev;	/* not 0: a regular file on it without owner and locks */
+	dev_t plain_dev;	/* not 0: a regular file on it without owner, locks, hint */
+	uint32_t write_hint;	/* F_GET_RW_HINT, of a regular file */
 	bool found;		/* .sb is of what its path leads to, which is the file */
 	char *target;		/* what /proc/PID/fd/N says */
 	char *info;		/* text of fdinfo; after dump() only when deferred */

@@ -23,7 +23,7 @@ struct raw {
 	uint64_t pos;
 	uint64_t ino;
 	uint64_t locks;		/* a pointer, or 0 */
-	uint64_t owner;		/* a pointer, or 0 */
+	uint64_t special;	/* not 0: it has an owner or a hint (F_SET_RW_HINT) */
 	uint64_t cloexec;	/* the word of the bitmap that its bit is in */
 	uint32_t fd;
 	uint32_t flags;
@@ -46,7 +46,7 @@ struct kernel_table {
 struct layout {
 	uint32_t target;	/* the function that the iterator is of */
 	int32_t flags, pos, inode, path_mnt, path;
-	int32_t ino, flctx, mode, sb, dev;
+	int32_t ino, flctx, mode, sb, dev, hint;
 	int32_t owner;		/* -1: part of the file until 6.11 */
 	int32_t files, fdt, close_on_exec;
 	int32_t mnt_id;		/* from the vfsmount in it */
@@ -68,6 +68,7 @@ static bool find_layout(const struct btf *b, struct layout *l)
 	l->flctx = btf_member(b, "inode", "i_flctx", NULL);
 	l->mode = btf_member(b, "inode", "i_mode", NULL);
 	l->sb = btf_member(b, "inode", "i_sb", NULL);
+	l->hint = btf_member(b, "inode", "i_write_hint", NULL);
 	l->dev = btf_member(b, "super_block", "s_dev", NULL);
 	l->owner = btf_member(b, "file", "f_owner", &apart);
 	if (!apart)
@@ -180,12 +181,13 @@ static void write_raw(struct program *p, const struct layout *l)
 	load(p, BPF_DW, BPF_REG_2, BPF_REG_8, l->sb);
 	load(p, BPF_W, BPF_REG_2, BPF_REG_2, l->dev);
 	store(p, BPF_W, BPF_REG_10, RAW(dev), BPF_REG_2);
-	if (l->owner >= 0) {
+	set(p, BPF_REG_2, 1);
+	if (l->owner >= 0 && l->hint >= 0) {
 		load(p, BPF_DW, BPF_REG_2, BPF_REG_7, l->owner);
-		store(p, BPF_DW, BPF_REG_10, RAW(owner), BPF_REG_2);
-	} else {
-		add(p, BPF_ST | BPF_MEM | BPF_DW, BPF_REG_10, 0, RAW(owner), 1);
+		load(p, BPF_B, BPF_REG_3, BPF_REG_8, l->hint);
+		add(p, BPF_ALU64 | BPF_OR | BPF_X, BPF_REG_2, BPF_REG_3, 0, 0);
 	}
+	store(p, BPF_DW, BPF_REG_10, RAW(special), BPF_REG_2);
 	/* task->files->fdt->close_on_exec[fd / 64] */
 	load(p, BPF_DW, BPF_REG_1, BPF_REG_1, l->files);
 	load(p, BPF_DW, BPF_REG_1, BPF_REG_1, l->fdt);
@@ -400,7 +402,7 @@ int kernel_table_read(struct kernel_table *t, pid_t tid, struct kernel_row **row
 			.dev_major = r.dev >> 20,
 			.dev_minor = r.dev & 0xfffff,
 			.locks = r.locks != 0,
-			.owner = r.owner != 0,
+			.special = r.special != 0,
 			.target = len > sizeof(r) ? t->text + at + sizeof(r) : NULL,
 		};
 	}

@@ -34,7 +34,7 @@ struct kernel_row {
 	uint32_t dev_major;	/* of its superblock */
 	uint32_t dev_minor;
 	bool locks;		/* its inode has, or has had, file locks */
-	bool owner;		/* somebody may get its signals (F_SETOWN) */
+	bool special;		/* it may have an owner (F_SETOWN), or a hint */
 	const char *target;	/* as /proc/PID/fd/N says; NULL: too long */
 };
 

@@ -16,6 +16,10 @@
 #include "peek.h"
 #include "seq.h"
 
+#ifndef F_GET_RW_HINT /* 4.13 */
+#define F_GET_RW_HINT 1035
+#endif
+
 #define DELETED " (deleted)"
 
 /* null, zero, full, random, urandom */
@@ -86,6 +90,7 @@ static int put_reg(struct dump *d, const struct file *f, Cr__FileRef *ref, bool 
 	m.gone = gone;
 	m.open_flags = f->flags;
 	m.pos = f->pos;
+	m.write_hint = f->write_hint;
 	/* Opened again, it only has such a name. */
 	if (ref->ghost && ((f->flags & O_TMPFILE) == O_TMPFILE || strstr(f->target, "/#")))
 		m.unlinkable = is_unlinkable(d, f);
@@ -102,8 +107,12 @@ static int dump(struct dump *d, struct file *f, struct cr_err *err)
 	pid_t tid;
 	Cr__FileRef ref = CR__FILE_REF__INIT;
 	const char *kind = nature_with_state(f);
+	uint64_t hint = 0;
 	int ret;
 
+	/* It is the inode's, and goes with it. */
+	if (f->own >= 0 && S_ISREG(f->sb.st_mode) && fcntl(f->own, F_GET_RW_HINT, &hint) == 0)
+		f->write_hint = (uint32_t)hint;
 	if (kind)
 		return file_refuse(d, f, kind, "not supported", "close it", err);
 	ret = f->found ? cr_fileref_fill_found(&f->sb, f->target, &ref, err) :

@@ -275,7 +275,7 @@ static int take_row(struct scan *sc, unsigned int *room, const struct kernel_row
 	s->flags = r->flags;
 	s->mnt_id = r->mnt_id;
 	s->ino = r->ino;
-	if (S_ISREG(r->mode) && !r->owner)
+	if (S_ISREG(r->mode) && !r->special)
 		s->dev = makedev(r->dev_major, r->dev_minor);
 	s->info = strdup("");
 	s->target = strdup(r->target);

@@ -15,6 +15,10 @@
 #include "reg.h"
 #include "restore.h"
 
+#ifndef F_SET_RW_HINT /* 4.13 */
+#define F_SET_RW_HINT 1036
+#endif
+
 /* Flags that mean something only when a file is opened for the first time,
  * and O_ASYNC, which open(2) would set without effect; see owner.h. */
 #define ONCE (O_CREAT | O_EXCL | O_TRUNC | O_ASYNC)
@@ -53,6 +57,15 @@ static int set_position(const Cr__Reg *m, int fd, struct cr_err *err)
 		       0;
 }
 
+static int set_hint(const Cr__Reg *m, int fd, struct cr_err *err)
+{
+	uint64_t hint = m->write_hint;
+
+	return hint && fcntl(fd, F_SET_RW_HINT, &hint) < 0 ?
+		       cr_err_sys(err, "%s: F_SET_RW_HINT", m->ref->path) :
+		       0;
+}
+
 static int reg_open(struct restore *r, const void *msg, struct cr_err *err)
 {
 	const Cr__Reg *m = msg;
@@ -67,7 +80,7 @@ static int reg_open(struct restore *r, const void *msg, struct cr_err *err)
 	if (m->gone)
 		return gone_open(r, m, flags, err);
 	fd = ref_open(r, m->ref, flags, err);
-	if (fd < 0 || (!is_made_up(m) && set_position(m, fd, err) < 0))
+	if (fd < 0 || set_hint(m, fd, err) < 0 || (!is_made_up(m) && set_position(m, fd, err) < 0))
 		return -1;
 	return cr_steal_fd(&fd);
 }
