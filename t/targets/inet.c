@@ -11,6 +11,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -19,7 +20,7 @@
 #define BIG 30000
 
 static int listener, listener6, first, second, bound, unbound, udp, udp6, connected, epoll;
-static int sender, group, quiet, netlink, childs;
+static int shut[4], sender, group, quiet, netlink, childs;
 static struct sockaddr_in listener_at, bound_at, udp_at, connected_at, sender_at;
 static struct sockaddr_in6 listener6_at, udp6_at;
 static char big[BIG];
@@ -201,6 +202,17 @@ static void set_up_udp(void)
 	send_to(sender, &connected_at, "to the connected one", 20);
 	quiet = t_must(socket(AF_INET, SOCK_DGRAM, 0));
 	t_must(connect(quiet, (struct sockaddr *)&sender_at, sizeof(sender_at)));
+	for (int i = 0; i < 4; i++) {
+		shut[i] = t_must(socket(i < 3 ? AF_INET : AF_INET6, SOCK_DGRAM, 0));
+		if (i < 3)
+			t_must(connect(shut[i], (struct sockaddr *)&sender_at, sizeof(sender_at)));
+	}
+	t_must(shutdown(shut[0], SHUT_RD));
+	t_must(shutdown(shut[1], SHUT_WR));
+	t_must(shutdown(shut[2], SHUT_RDWR));
+	/* It says that it is not connected, and does it. */
+	bind6(shut[3], &(struct sockaddr_in6){ 0 });
+	t_true("not connected", shutdown(shut[3], SHUT_WR) < 0 && errno == ENOTCONN);
 	udp6 = t_must(socket(AF_INET6, SOCK_DGRAM, 0));
 	bind6(udp6, &udp6_at);
 	t_must(sendto(udp6, "self", 4, 0, (struct sockaddr *)&udp6_at, sizeof(udp6_at)));
@@ -226,6 +238,22 @@ static void expect(const char *what, int fd, const void *data, size_t len, const
 	t_true("its sender", memcmp(&sa, from, from_size) == 0);
 }
 
+static void check_shut(int i)
+{
+	static const char *const names[] = { "reading", "writing", "both", "writing, unconnected" };
+	const struct sockaddr *to = i < 3 ? NULL : (struct sockaddr *)&udp6_at;
+	struct pollfd pfd = { .fd = shut[i], .events = POLLRDHUP };
+	bool closed = sendto(shut[i], "", 0, MSG_NOSIGNAL, to, to ? sizeof(udp6_at) : 0) < 0 &&
+		      errno == EPIPE;
+
+	t_must(poll(&pfd, 1, 0));
+	if (closed != (i > 0) || (pfd.revents & POLLRDHUP ? 1 : 0) != (i % 2 == 0))
+		t_differs("%s is shut down: writing %d, reading %d", names[i], closed,
+			  !!(pfd.revents & POLLRDHUP));
+	if (i == 0)
+		recv(sender, &(char){ 0 }, 1, MSG_DONTWAIT);
+}
+
 static void check_udp(void)
 {
 	struct sockaddr_in peer = { 0 };
@@ -248,6 +276,8 @@ static void check_udp(void)
 	t_same("IP_CHECKSUM", 1, get_int(connected, IPPROTO_IP, IP_CHECKSUM));
 	t_must(getpeername(quiet, (struct sockaddr *)&peer, &len));
 	t_true("a peer", memcmp(&peer, &sender_at, sizeof(peer)) == 0);
+	for (int i = 0; i < 4; i++)
+		check_shut(i);
 	t_must(send(quiet, "bye", 3, 0));
 	t_same("what it sends comes", 3, (uint64_t)recv(sender, big, 3, MSG_DONTWAIT));
 	in->sin_family = AF_INET;

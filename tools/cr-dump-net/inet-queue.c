@@ -181,7 +181,7 @@ static const char *why_not(const Cr__InetSocket *m)
 
 int inet_queue(struct net *n, const struct sock *s, int fd, Cr__InetSocket *m, struct cr_err *err)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLRDHUP };
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 	const char *why;
 	int corked = 0, r;
 
@@ -190,7 +190,6 @@ int inet_queue(struct net *n, const struct sock *s, int fd, Cr__InetSocket *m, s
 			      "send it", err);
 	if (poll(&pfd, 1, 0) < 0)
 		return cr_err_sys(err, "poll");
-	m->shutdown = pfd.revents & POLLHUP ? 3 : pfd.revents & POLLRDHUP ? 1 : 0;
 	if (!(pfd.revents & POLLIN))
 		return 0;
 	r = look_at_all(n, s, fd, m, err);

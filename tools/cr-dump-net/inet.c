@@ -160,6 +160,8 @@ static int dump(struct net *n, const struct sock *s, int fd, struct cr_err *err)
 	if (r == 0 && !tcp)
 		r = inet_groups(n, s, fd, m, err);
 	if (r == 0 && !tcp)
+		r = inet_shutdown(n, s, fd, m->local && m->local->port, &m->shutdown, err);
+	if (r == 0 && !tcp)
 		r = inet_queue(n, s, fd, m, err);
 	if (r != 0)
 		return r < 0 ? -1 : 0;

@@ -19,6 +19,9 @@ Cr__InetAddress *inet_address(struct net *n, const union inet_address *a, struct
 bool inet_has_option(const Cr__InetSocket *m, const char *name);
 
 /* inet-queue.c: datagrams that wait.  1: refused. */
+/* 1: reading, 2: writing. */
+int inet_shutdown(struct net *n, const struct sock *s, int fd, bool has_port, uint32_t *how,
+		  struct cr_err *err) CR_MUST;
 int inet_queue(struct net *n, const struct sock *s, int fd, Cr__InetSocket *m,
 	       struct cr_err *err) CR_MUST;
 

@@ -44,6 +44,7 @@ struct net_opts {
 	bool tcp_close;
 };
 
+struct shutdowns;
 struct unix_all;
 struct kernel_peek;
 struct peek_offset;
@@ -57,6 +58,7 @@ struct net {
 	int pidfd;
 	struct defaults *defaults;	/* see common.h */
 	struct unix_all *unix_all;	/* see unix.h */
+	struct shutdowns *shutdowns;	/* see inet-shutdown.c */
 	struct groups *groups;	/* see inet-groups.c */
 	struct peek_offset *peek;
 	struct kernel_peek *kernel;	/* see waiting.h */
