@@ -137,6 +137,15 @@ def serve():
     assert a.recv(9) == b'x'
     b.setsockopt(IPPROTO_UDP, 1, 0); assert a.recv(9) == b'x'
 E
+refuses('UDP that asks for what cannot be had', <<'E', qr/udp socket .*: datagrams wait in its queue that were not sent to an address of the host, and it asks where to: not supported; receive them/, qr/udp socket .*: an empty datagram was looked at before, and it asks where to: not supported; receive it/);
+a = socket(AF_INET, SOCK_DGRAM); a.setsockopt(IPPROTO_IP, 8, 1); a.bind(('', 0)); lo = inet_aton('127.0.0.1')
+a.setsockopt(IPPROTO_IP, IP_ADD_MEMBERSHIP, inet_aton('239.9.9.9') + lo)
+s = socket(AF_INET, SOCK_DGRAM); s.setsockopt(IPPROTO_IP, IP_MULTICAST_IF, lo)
+s.sendto(b'x', ('239.9.9.9', a.getsockname()[1]))
+b = socket(AF_INET, SOCK_DGRAM); b.setsockopt(IPPROTO_IP, 8, 1); b.bind(('127.0.0.1', 0))
+s.sendto(b'', b.getsockname()); b.recv(1, MSG_PEEK)
+def serve(): assert a.recv(9) == b'x' and b.recv(9) == b''
+E
 refuses('netlink with an answer', <<'E', qr/netlink socket.*: messages wait in its queue: not supported; receive them/);
 n = socket(AF_NETLINK, SOCK_RAW, 0); n.send(struct.pack('<IHHIIB', 17, 18, 0x301, 1, 0, 0))
 def serve(): assert len(n.recv(65536)) > 16

@@ -76,6 +76,7 @@ our @ALL = (
 	[sockets => 'unix sockets with names', 'unixname'],
 	[sockets => 'tcp, udp and netlink sockets', 'inet'],
 	[sockets => 'options of sockets', 'sockopts'],
+	[sockets => 'what comes with datagrams', 'udpinfo'],
 	[sockets => 'descriptors on their way', 'rights'],
 	[sockets => 'descriptors on their way, of a large table', 'rights', args => ['many'], again => 1],
 	[sockets => 'empty messages', 'emptymsg'],

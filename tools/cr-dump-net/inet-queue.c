@@ -14,18 +14,28 @@
 
 #define DATAGRAM_MAX 65536
 #define TRIES 3
+#define CONTROL_MAX 4096
 
 /* 1: one was added; 0: there are no more. */
 static int look_at_next(struct net *n, int fd, uint8_t *buf, Cr__InetMessage **out,
 			struct cr_err *err)
 {
+	union {
+		char buf[CONTROL_MAX];
+		struct cmsghdr align;
+	} control;
 	union inet_address from;
-	socklen_t len = sizeof(from);
+	struct iovec iov = { buf, DATAGRAM_MAX };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
 	Cr__InetMessage *m;
 	ssize_t got;
 
 	do {
-		got = recvfrom(fd, buf, DATAGRAM_MAX, MSG_PEEK | MSG_DONTWAIT, &from.sa, &len);
+		h.msg_name = &from;
+		h.msg_namelen = sizeof(from);
+		h.msg_control = &control;
+		h.msg_controllen = sizeof(control);
+		got = recvmsg(fd, &h, MSG_PEEK | MSG_DONTWAIT);
 	} while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno == EAGAIN ? 0 : cr_err_sys(err, "unable to look at its queue");
@@ -39,7 +49,7 @@ static int look_at_next(struct net *n, int fd, uint8_t *buf, Cr__InetMessage **o
 	if (!m->data.data || !m->from)
 		return -1;
 	memcpy(m->data.data, buf, (size_t)got);
-	return 1;
+	return inet_control(n, &h, m, err) < 0 ? -1 : 1;
 }
 
 static int add(struct net *n, Cr__InetSocket *m, Cr__InetMessage *msg, struct cr_err *err)
@@ -92,6 +102,14 @@ static int look_at_hidden(struct net *n, const Cr__InetSocket *s, const struct w
 	return m->from ? 1 : -1;
 }
 
+static bool has_hidden(const struct waiting_list *w)
+{
+	for (size_t i = 0; i < w->count; i++)
+		if (w->list[i].hidden)
+			return true;
+	return false;
+}
+
 /* 1: all that @w has are in the record; 0: it was another one. */
 static int look_at_each(struct net *n, int fd, const struct waiting_list *w, Cr__InetSocket *m,
 			struct cr_err *err)
@@ -133,6 +151,11 @@ static int look_at_all(struct net *n, const struct sock *s, int fd, Cr__InetSock
 		r = look_at_each(n, fd, &w, m, err);
 		if (peek_done(n->peek, r < 0 ? &second : err) < 0)
 			return -1;
+		if (r == 1 && has_hidden(&w) && inet_asks(m))
+			return refuse(n, s,
+				      "an empty datagram was looked at before, and it asks where "
+				      "to: not supported",
+				      "receive it", err);
 		if (r == 1)
 			return 0;
 	}
@@ -196,5 +219,7 @@ int inet_queue(struct net *n, const struct sock *s, int fd, Cr__InetSocket *m, s
 	if (r != 0)
 		return r;
 	why = m->n_queue ? why_not(m) : NULL;
+	if (!why && inet_control_why_not(m, &why, err) < 0)
+		return -1;
 	return why ? refuse(n, s, why, "receive them", err) : 0;
 }

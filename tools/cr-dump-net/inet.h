@@ -25,6 +25,12 @@ int inet_shutdown(struct net *n, const struct sock *s, int fd, bool has_port, ui
 int inet_queue(struct net *n, const struct sock *s, int fd, Cr__InetSocket *m,
 	       struct cr_err *err) CR_MUST;
 
+/* inet-control.c: what comes with a datagram, when it is asked for. */
+bool inet_asks(const Cr__InetSocket *m);
+int inet_control(struct net *n, struct msghdr *h, Cr__InetMessage *m, struct cr_err *err) CR_MUST;
+/* *@why: something in its queue cannot be restored. */
+int inet_control_why_not(const Cr__InetSocket *s, const char **why, struct cr_err *err) CR_MUST;
+
 /* inet-groups.c: multicast groups that it is a member of.  1: refused. */
 int inet_groups(struct net *n, const struct sock *s, int fd, Cr__InetSocket *m,
 		struct cr_err *err) CR_MUST;

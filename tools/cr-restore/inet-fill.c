@@ -53,8 +53,37 @@ static void unmap(union inet_address *a)
 	a->in = in;
 }
 
+/* One that is not ours would be sent out. */
+static int check_own(const union inet_address *to, struct cr_err *err)
+{
+	union inet_address a = *to;
+	cr_auto_fd int fd = socket(to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return cr_err_sys(err, "socket");
+	a.in.sin_port = 0;
+	if (bind(fd, &a.sa, sizeof(a)) < 0)
+		return cr_err_sys(err, "unable to put a datagram back to the address that it was "
+				       "sent to");
+	return 0;
+}
+
+/* As the datagram had it; the port is the socket's. */
+static int old_destination(const Cr__InetMessage *m, union inet_address *to, struct cr_err *err)
+{
+	in_port_t port = to->in.sin_port;
+
+	if (to->sa.sa_family == AF_INET)
+		memcpy(&to->in.sin_addr, m->to.data + m->to.len - 4, 4);
+	else if (m->to.len == 16)
+		memcpy(&to->in6.sin6_addr, m->to.data, 16);
+	to->in.sin_port = port;
+	return check_own(to, err);
+}
+
 /* Where the socket is to be reached: to any address means to our own. */
-static int destination(int fd, int family, union inet_address *to, struct cr_err *err)
+static int destination(int fd, int family, const Cr__InetMessage *m, union inet_address *to,
+		       struct cr_err *err)
 {
 	socklen_t len = sizeof(*to);
 
@@ -75,7 +104,7 @@ static int destination(int fd, int family, union inet_address *to, struct cr_err
 		to->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (to->sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&to->in6.sin6_addr))
 		to->in6.sin6_addr = in6addr_loopback;
-	return 0;
+	return m->to.len ? old_destination(m, to, err) : 0;
 }
 
 /* --- the packet ------------------------------------------------------------ */
@@ -127,7 +156,8 @@ static size_t build4(uint8_t *buf, const struct sockaddr_in *from, const struct 
 	memset(ip, 0, sizeof(*ip));
 	ip->version = 4;
 	ip->ihl = sizeof(*ip) / 4;
-	ip->ttl = IPDEFTTL;
+	ip->ttl = m->hops ? (uint8_t)(m->hops - 1) : IPDEFTTL;
+	ip->tos = (uint8_t)m->tos;
 	ip->protocol = IPPROTO_UDP;
 	ip->saddr = from->sin_addr.s_addr;
 	ip->daddr = to->sin_addr.s_addr;
@@ -143,10 +173,10 @@ static size_t build6(uint8_t *buf, const struct sockaddr_in6 *from, const struct
 
 	udp->check = checksum(&from->sin6_addr, &to->sin6_addr, 16, udp, len);
 	memset(ip, 0, sizeof(*ip));
-	ip->ip6_flow = htonl(6u << 28);
+	ip->ip6_flow = htonl(6u << 28 | (m->tos & 0xff) << 20);
 	ip->ip6_plen = htons((uint16_t)len);
 	ip->ip6_nxt = IPPROTO_UDP;
-	ip->ip6_hlim = IPDEFTTL;
+	ip->ip6_hlim = m->hops ? (uint8_t)(m->hops - 1) : IPDEFTTL;
 	ip->ip6_src = from->sin6_addr;
 	ip->ip6_dst = to->sin6_addr;
 	return sizeof(*ip) + len;
@@ -166,6 +196,10 @@ static int send_packet(const union inet_address *from, const union inet_address 
 		return cr_err_sys(err, "unable to make a raw socket");
 	if (!buf)
 		return cr_err_sys(err, "out of memory");
+	/* The receiver is told of the device that we wanted, not of the loopback. */
+	if (m->device[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, m->device,
+				       (socklen_t)strlen(m->device)) < 0)
+		return cr_err_sys(err, "unable to put a datagram back by way of %s", m->device);
 	/* The port is in the packet; here it would be a protocol. */
 	if (six)
 		where.in6.sin6_port = 0;
@@ -197,7 +231,7 @@ static int send_one(int fd, const Cr__InetMessage *m, struct cr_err *err)
 
 	inet_address(m->from, &from);
 	unmap(&from);
-	if (destination(fd, from.sa.sa_family, &to, err) < 0)
+	if (destination(fd, from.sa.sa_family, m, &to, err) < 0)
 		return -1;
 	if (queue_size(fd, &before, err) < 0 || send_packet(&from, &to, m, err) < 0)
 		return -1;

@@ -66,7 +66,10 @@ static bool is_well_formed(const Cr__InetSocket *m)
 		return false;
 	for (size_t i = 0; i < m->n_queue; i++)
 		if (!m->queue[i]->from || !is_good(m->queue[i]->from, m->family) ||
-		    m->queue[i]->data.len > UINT16_MAX - sizeof(struct udphdr))
+		    m->queue[i]->data.len > UINT16_MAX - sizeof(struct udphdr) ||
+		    (m->queue[i]->to.len &&
+		     m->queue[i]->to.len != (m->family == AF_INET ? 4u : 16u)) ||
+		    m->queue[i]->hops > 256 || m->queue[i]->tos > 255)
 			return false;
 	for (size_t i = 0; i < m->n_groups; i++)
 		if (!m->groups[i]->group || !is_good(m->groups[i]->group, 0))
