@@ -296,6 +296,42 @@ refusals_of('the log of the kernel', "f = os.open('/dev/kmsg', os.O_RDONLY)",
 	qr{fd \d+: character device 1:11 \(/dev/kmsg\): not supported; \S});
 refusals_of('huge pages', "f = call(319, b'huge', 4)",
 	qr/fd \d+: huge page memory \(.*\): not supported; \S/);
+my $program = $map . <<'E';
+def program(kind):
+    code = ctypes.create_string_buffer(struct.pack('<BBhiBBhi', 0xb7, 0, 0, 1, 0x95, 0, 0, 0))
+    gpl = ctypes.create_string_buffer(b'GPL')
+    return call(321, 5, struct.pack('<IIQQ', kind, 2, ctypes.addressof(code), ctypes.addressof(gpl)).ljust(144, b'\0'), 144)
+E
+refusals_of('a BPF program', "${program}f = program(1)", qr/fd \d+: BPF program \(.*\): not supported; \S/);
+refusals_of('a BPF link', $program . <<'E',
+import subprocess, tempfile
+at = tempfile.mkdtemp()
+subprocess.run(['mount', '-t', 'cgroup2', 'none', at], check=True)
+g = os.open(at, os.O_RDONLY)
+p = program(8)					# CGROUP_SKB
+f = bpf(28, p, g, 0, 0)				# LINK_CREATE, INET_INGRESS
+os.close(p); os.close(g)
+subprocess.run(['umount', at], check=True); os.rmdir(at)
+E
+	qr/fd \d+: BPF link \(.*\): not supported; \S/);
+refusals_of('BPF type information', "${map}f = bpf(19, 1)", qr/fd \d+: BPF type information \(.*\): not supported; \S/);
+refusals_of('a seccomp listener', <<'E',
+code = ctypes.create_string_buffer(struct.pack('<HBBI', 6, 0, 0, 0x7fff0000))
+prog = ctypes.create_string_buffer(struct.pack('<HxxxxxxQ', 1, ctypes.addressof(code)))
+libc.prctl(38, 1, 0, 0, 0)			# no_new_privs
+f = call(317, 1, 8, prog)			# NEW_LISTENER
+E
+	qr/fd \d+: seccomp listener \(.*\): not supported; \S/);
+refusals_of('a limit on latency', "f = os.open('/dev/cpu_dma_latency', os.O_RDWR)",
+	qr{fd \d+: character device \d+:\d+ \(/dev/cpu_dma_latency\): not supported; \S});
+refusals_of('a mapping of secret memory', <<'E',
+f = call(447, 0)
+os.ftruncate(f, 4096)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap(None, 4096, 3, 1, f, ctypes.c_long(0))
+os.close(f)
+E
+	qr/vma [0-9a-f]+: .*secret memory.*; \S/, 'cr-dump-mem');
 refusals_of('secret memory', 'f = call(447, 0)', qr/fd \d+: secret memory \(.*\): not supported; \S/);
 refusals_of('userfaultfd', 'f = call(323, 0)', qr/fd \d+: userfaultfd \(.*\): not supported; \S/);
 refusals_of('a perf event', <<'E',
@@ -311,6 +347,15 @@ refusals_of('KVM', "f = os.open('/dev/kvm', os.O_RDWR)",
 	qr{fd \d+: character device \d+:\d+ \(/dev/kvm\): not supported; \S});
 refusals_of('a mount context', "f = call(430, b'tmpfs', 0)",
 	qr/fd \d+: mount context \(.*\): not supported; \S/);
+refusals_of('a mount context of a mount', "f = call(433, -100, b'/proc', 0)",	# fspick
+	qr/fd \d+: mount context \(.*\): not supported; \S/);
+refusals_of('a new mount that is attached nowhere', <<'E',
+f = call(430, b'tmpfs', 0)
+call(431, f, 6, None, None, 0)
+g = call(432, f, 0, 0)
+os.close(f)
+E
+	qr{fd \d+: detached mount \(/\): .+; \S});
 refusals_of('a mount that is attached nowhere', "f = call(428, -100, b'/tmp', 1)",
 	qr{fd \d+: detached mount \(/\): .+; \S});
 refusals_of('landlock rules', "f = call(444, struct.pack('<Q', 1), 8, 0)",
@@ -322,5 +367,33 @@ f = os.open('/proc/pressure/cpu', os.O_RDWR | os.O_NONBLOCK)
 os.write(f, b'some 150000 1000000\0')
 E
 	qr{fd \d+: pressure file \(/proc/pressure/cpu\): a trigger is set.*; \S});
+
+# A process that has no number where the tools are.
+{
+	my $dir = tmpdir();
+	my ($freeze, $dump) = map { tool($_) } qw(cr-freeze cr-dump-fds);
+
+	spew("$dir/inner", <<"E");
+setsid sleep 1000 &
+until [ "\$(cat /proc/\$!/comm)" = sleep ]; do sleep 0.05; done
+$freeze -t \$! 2>freeze | $dump >/dev/null 2>err
+echo \$? >status
+kill -9 \$!
+E
+	my $code = $head . <<'E';
+import subprocess
+f = call(434, os.getpid(), 0)
+os.set_inheritable(f, True)
+sys.exit(subprocess.run(['unshare', '--pid', '--mount-proc', '--fork', 'sh', 'inner'],
+    pass_fds=[f]).returncode)
+E
+	my $pid = background(['sh', '-c', 'cd "$1" && exec python3 -c "$0"', $code, $dir], dir => $dir,
+		out => "$dir/out", err => "$dir/err0", session => 1);
+
+	is(describe(finish($pid, 60)), 'exit 0', 'a pidfd of an unseen process: in a namespace') or
+		diag(slurp("$dir/err0"));
+	is(slurp("$dir/status"), "1\n", 'refused') or diag(slurp("$dir/freeze"));
+	like(slurp("$dir/err"), qr/fd \d+: pidfd \(.*\): its process is outside of the tree; \S/, 'by name');
+}
 
 done_testing;

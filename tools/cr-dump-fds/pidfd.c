@@ -33,6 +33,10 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 	m.open_flags = f->flags;
 	m.pid = (int32_t)strtol(pid, NULL, 10);
 	m.thread = f->flags & PIDFD_THREAD;
+	/* One that has no number here. */
+	if (m.pid == 0)
+		return file_refuse(d, f, "pidfd", "its process is outside of the tree", "close it",
+				   err);
 	if (m.pid > 0 && !process_of(d, m.pid)) {
 		snprintf(what, sizeof(what), "process %d is outside of the tree", m.pid);
 		return file_refuse(d, f, "pidfd", what, "close it", err);
