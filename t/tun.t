@@ -21,13 +21,24 @@ verifies_alone('interfaces that vanish', 'tunlink');
 survives('interfaces that vanish', 'tunlink');
 
 my $tap = <<'E';
-import fcntl, os, socket, struct, subprocess, sys, time
+import atexit, ctypes, fcntl, os, socket, struct, subprocess, sys, time
 os.closerange(3, 64)
 def attach(flags):
     f = os.open('/dev/net/tun', os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(f, 0x400454ca, struct.pack('<16sH22x', b'crv7', 0x1000 | flags))	# TUNSETIFF
     return f
 def ip(*a): subprocess.run(a, check=True)
+def quiet():	# no packets of IPv6
+    open('/proc/sys/net/ipv6/conf/crv7/disable_ipv6', 'w').write('1')
+    ip('ip', 'address', 'add', '10.94.0.1/24', 'dev', 'crv7'); ip('ip', 'link', 'set', 'crv7', 'up')
+libc = ctypes.CDLL(None, use_errno=True)
+def bpf(what, attr):
+    r = libc.syscall(321, what, ctypes.create_string_buffer(attr, 144), 144)
+    if r < 0: raise OSError(ctypes.get_errno(), 'bpf')
+    return r
+def program(kind):	# return 2: XDP_PASS
+    code = ctypes.create_string_buffer(struct.pack('<BBhiBBhi', 0xb7, 0, 0, 2, 0x95, 0, 0, 0))
+    return bpf(5, struct.pack('<IIQQ', kind, 2, ctypes.addressof(code), ctypes.addressof(ctypes.create_string_buffer(b'GPL'))))
 def go():
     open('ready', 'w').close()
     while not os.path.exists('verify'): time.sleep(0.005)
@@ -61,6 +72,50 @@ E
 f = attach(2)
 ip('ip', 'neigh', 'add', '10.94.0.3', 'lladdr', '02:00:00:00:00:01', 'dev', 'crv7')
 E
+	'a proxied neighbour' => [<<'E', qr/its interface has permanent neighbours/],
+f = attach(2)
+ip('ip', 'neigh', 'add', 'proxy', '10.94.0.3', 'dev', 'crv7')
+E
+	'a bridge' => [<<'E', qr/its interface is in a bridge/],
+f = attach(2)
+ip('ip', 'link', 'add', 'crbr', 'type', 'bridge'); atexit.register(lambda: ip('ip', 'link', 'del', 'crbr'))
+ip('ip', 'link', 'set', 'crv7', 'master', 'crbr')
+E
+	'a group' => ["f = attach(2)\nip('ip', 'link', 'set', 'crv7', 'group', '7')\n",
+		qr/its interface is in a group/],
+	'another name' => ["f = attach(2)\nip('ip', 'link', 'property', 'add', 'dev', 'crv7', 'altname', 'cr-other-name')\n",
+		qr/its interface has other names/],
+	'no carrier' => [<<'E', qr/its interface has no carrier/],
+f = attach(2)
+fcntl.ioctl(f, 0x400454e2, struct.pack('<i', 0))	# TUNSETCARRIER
+ip('ip', 'link', 'set', 'crv7', 'up')
+E
+	'one of several ways' => [<<'E', qr/its interface is one of several ways of a route/],
+f = attach(1)
+quiet()
+ip('ip', 'route', 'add', '10.95.0.0/24', 'nexthop', 'via', '10.94.0.2', 'nexthop', 'via', '10.94.0.3')
+E
+	'a next hop' => [<<'E', qr/its interface has a route by a next hop object/],
+f = attach(1)
+quiet()
+ip('ip', 'nexthop', 'add', 'id', '7', 'via', '10.94.0.2', 'dev', 'crv7')
+ip('ip', 'route', 'add', '10.95.0.0/24', 'nhid', '7')
+E
+	'a program for its queues' => [<<'E', qr/an eBPF program is attached to it/],
+f = attach(0x102)
+fcntl.ioctl(f, 0x800454e0, struct.pack('<i', program(1)))	# TUNSETSTEERINGEBPF
+E
+	'an XDP program' => [<<'E', qr/its interface has an XDP program/],
+f = attach(2)
+bpf(28, struct.pack('<IIII', program(6), socket.if_nametoindex('crv7'), 37, 0))	# BPF_LINK_CREATE
+E
+	'another network namespace' => [<<'E', qr/its interface is in another network namespace/],
+own = os.open('/proc/self/ns/net', os.O_RDONLY)
+libc.unshare(0x40000000)
+f = attach(2)
+libc.setns(own, 0)
+os.dup2(f, 3)
+E
 	'a queue of others' => [<<'E', qr/a process outside of the tree has a queue/, 1],
 f = attach(0x102)
 if os.fork() == 0:
@@ -81,6 +136,15 @@ for my $name (sort keys %refused) {
 		$t->verify('goes on');
 	};
 }
+
+subtest 'without the right to see programs' => sub {
+	my $t = vanishing("f = attach(2)\ngo()\n") or return;
+	my $r = exits(1, ['sh', '-c', tool('cr-freeze') . " -t $t->{pid} | setpriv --bounding-set "
+		. '-bpf,-perfmon,-sys_admin --inh-caps -bpf,-perfmon,-sys_admin ' . tool('cr-dump-fds')
+		. ' >/dev/null'], 'refused');
+	like($r->{err}, qr{fd 3: tun device \(/dev/net/tun\): this kernel does not tell.*; \S}, 'by name');
+	$t->verify('goes on');
+};
 
 subtest 'a name or a number that is taken' => sub {
 	my $t = vanishing("f = attach(2)\ngo()\n") or return;

@@ -9,6 +9,7 @@
 #include <linux/neighbour.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -226,16 +227,18 @@ static int ask_kernel(struct tun_link *l, struct cr_err *err)
 	static const struct {
 		int type;
 		size_t head;
-		int family;
+		uint8_t family;
+		uint8_t flags;	/* of a neighbour: those that are proxied are listed apart */
 		int (*each)(void *ctx, const struct nlmsghdr *h, struct cr_err *err);
 	} asks[] = {
-		{ RTM_GETLINK, sizeof(struct ifinfomsg), AF_UNSPEC, each_link },
-		{ RTM_GETADDR, sizeof(struct ifaddrmsg), AF_INET, each_address },
-		{ RTM_GETADDR, sizeof(struct ifaddrmsg), AF_INET6, each_address },
-		{ RTM_GETROUTE, sizeof(struct rtmsg), AF_INET, each_route },
-		{ RTM_GETROUTE, sizeof(struct rtmsg), AF_INET6, each_route },
-		{ RTM_GETNEIGH, sizeof(struct ndmsg), AF_UNSPEC, each_neighbour },
-		{ RTM_GETQDISC, sizeof(struct tcmsg), AF_UNSPEC, each_qdisc },
+		{ RTM_GETLINK, sizeof(struct ifinfomsg), AF_UNSPEC, 0, each_link },
+		{ RTM_GETADDR, sizeof(struct ifaddrmsg), AF_INET, 0, each_address },
+		{ RTM_GETADDR, sizeof(struct ifaddrmsg), AF_INET6, 0, each_address },
+		{ RTM_GETROUTE, sizeof(struct rtmsg), AF_INET, 0, each_route },
+		{ RTM_GETROUTE, sizeof(struct rtmsg), AF_INET6, 0, each_route },
+		{ RTM_GETNEIGH, sizeof(struct ndmsg), AF_UNSPEC, 0, each_neighbour },
+		{ RTM_GETNEIGH, sizeof(struct ndmsg), AF_UNSPEC, NTF_PROXY, each_neighbour },
+		{ RTM_GETQDISC, sizeof(struct tcmsg), AF_UNSPEC, 0, each_qdisc },
 	};
 	cr_auto_fd int fd = cr_netlink_open(NETLINK_ROUTE, err);
 
@@ -243,7 +246,10 @@ static int ask_kernel(struct tun_link *l, struct cr_err *err)
 		return -1;
 	for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
 		/* All headers begin with the family. */
-		const uint8_t header[32] = { (uint8_t)asks[i].family };
+		uint8_t header[32] = { asks[i].family };
+
+		if (asks[i].flags)
+			header[offsetof(struct ndmsg, ndm_flags)] = asks[i].flags;
 
 		if (cr_netlink_list(fd, asks[i].type, header, asks[i].head, asks[i].each, l, err) <
 		    0)
