@@ -54,7 +54,9 @@ int main(int argc, char **argv)
 	o.pid = atoi(argv[1]);
 	o.images_dir = argv[2];
 	o.shell_job = true;
-	if (argc == 3 && cr_checkpoint(&o, &err) == 0)
+	o.drop_inotify_events = argc == 4;
+	o.then = argc == 4 ? CR_THEN_RUN : CR_THEN_KILL;
+	if (cr_checkpoint(&o, &err) == 0)
 		return 0;
 	fprintf(stderr, "not saved: %s\n", err.msg);
 	return err.class;
@@ -69,4 +71,25 @@ like(slurp("$dir/err2"), qr/fd \d+: .*\/dev\/kmsg/, 'each line is told');
 like(slurp("$dir/err2"), qr/^not saved: /m, 'and the last is the error');
 ok(alive($left), 'the program lives on');
 kill 'KILL', $left;
+
+# Events that wait are refused, and left out when that is asked for.
+my $events = 'import ctypes,os,time; l = ctypes.CDLL(None); f = l.inotify_init1(0); '
+	. 'os.mkdir("in"); l.inotify_add_watch(f, b"in", 0x100); open("in/event", "w").close(); '
+	. 'open("told", "w").write(str(os.getpid())); time.sleep(1000)';
+system('sh', '-c', "cd $dir && (/usr/bin/env python3 -c '$events' </dev/null >/dev/null 2>&1 &) ; while [ ! -s told ]; do sleep 0.05; done")
+	== 0 or BAIL_OUT('no program');
+my $told = slurp("$dir/told");
+for ([1, 'refused'], [0, 'left out', 'drop']) {
+	my ($status, $how, @drop) = @$_;
+	my $p = background(["$dir/refused", $told, "$dir/img-$how", @drop], out => "$dir/out3",
+		err => "$dir/err-$how", env => \%env);
+
+	is(describe(finish($p, 60)), "exit $status", "events that wait: $how") or
+		diag(slurp("$dir/err-$how"));
+	ok(alive($told), 'the program goes on');
+}
+is(slurp("$dir/err-left out"), '', 'nothing is said then');
+like(slurp("$dir/err-refused"), qr/fd 3: inotify .*32 bytes of events wait/, 'and named');
+ok(-e "$dir/img-left out/manifest.img", 'there is an image');
+kill 'KILL', $told;
 done_testing;
