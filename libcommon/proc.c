@@ -26,7 +26,7 @@
  */
 static const char *const single[] = {
 	"status",	   "stat",     "limits",  "personality", "oom_score_adj", "auxv",
-	"coredump_filter", "loginuid", "syscall", "children",
+	"coredump_filter", "loginuid", "syscall", "children",	 "cgroup",
 };
 
 static bool of_one_record(const char *file)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "cgroups.h"
 #include "clean.h"
 #include "fault.h"
 #include "finish.h"
@@ -223,7 +224,7 @@ static int frozen(struct server *srv, struct cr_writer *w, enum finish how, stru
 static int run(struct server **srv, struct cr_writer **w, enum finish how, struct cr_err *err)
 {
 	if (server_open(srv, err) < 0 || cr_stage_open_stdout(w, err) < 0 ||
-	    look_at_cgroup(err) < 0 ||
+	    look_at_cgroup(err) < 0 || cgroups_prepare(err) < 0 ||
 	    records_header(*w, server_name(*srv), opts.pid, opts.shell_job, err) < 0 ||
 	    cr_writer_flush(*w, err) < 0)
 		return -1;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "arch.h"
+#include "cgroups.h"
 #include "clean.h"
 #include "creds.h"
 #include "cpu-features.h"
@@ -189,7 +190,7 @@ static int leader_creds(const struct cr_process *p, Cr__Creds *creds, struct cr_
 }
 
 static int put_task(struct cr_writer *w, struct cr_process *p, const struct kin *kin,
-		    const char *status, uint64_t frozen_ns, struct cr_err *err)
+		    const char *status, uint64_t frozen_ns, uint32_t *in, struct cr_err *err)
 {
 	Cr__Task m = CR__TASK__INIT;
 	struct signals sigs = { 0 };
@@ -202,8 +203,10 @@ static int put_task(struct cr_writer *w, struct cr_process *p, const struct kin 
 		return cr_err_sys(err, "out of memory");
 	fill_stat(p, kin, &m);
 	m.frozen_ns = frozen_ns;
-	if (fill_live(p, status, &m, lims, err) < 0)
+	if (fill_live(p, status, &m, lims, err) < 0 ||
+	    cgroups_of(w, cr_process_eye(p), &m.cgroups, err) < 0)
 		return -1;
+	*in = m.cgroups;
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		limits[i] = &lims[i];
 	m.n_rlimits = RLIM_NLIMITS;
@@ -273,8 +276,22 @@ static void copy_name(const char *name, char *out, size_t size)
 	out[n] = '\0';
 }
 
+/* Its process is @in; 0: so is it. */
+static int cgroups_fill(struct cr_writer *w, const struct cr_tracee *t, uint32_t in, Cr__Thread *m,
+			struct cr_err *err)
+{
+	if (!in)
+		return 0;
+	if (cgroups_of(w, t->tid, &m->cgroups, err) < 0)
+		return -1;
+	if (m->cgroups == in)
+		m->cgroups = 0;
+	return 0;
+}
+
 static int put_thread(struct cr_writer *w, struct cr_tracee *t, const char *status,
-		      const struct sleepers *sl, uint64_t frozen_ns, struct cr_err *err)
+		      const struct sleepers *sl, uint64_t frozen_ns, uint32_t in,
+		      struct cr_err *err)
 {
 	Cr__Thread m = CR__THREAD__INIT;
 	Cr__Creds creds = CR__CREDS__INIT;
@@ -300,7 +317,8 @@ static int put_thread(struct cr_writer *w, struct cr_tracee *t, const char *stat
 	m.regs.len = sizeof(regs);
 	m.xstate.data = xstate;
 	m.creds = &creds;
-	if (fill_thread(t, &m, err) < 0 || get_xstate(t->tid, xstate, &m.xstate.len, err) < 0 ||
+	if (fill_thread(t, &m, err) < 0 || cgroups_fill(w, t, in, &m, err) < 0 ||
+	    get_xstate(t->tid, xstate, &m.xstate.len, err) < 0 ||
 	    cr_creds_parse(t->tid, status, &creds, err) < 0 ||
 	    scheduling_fill(t->tid, status, &m, err) < 0 ||
 	    dispatch_fill(t->tid, &m, &dispatch, err) < 0 ||
@@ -339,6 +357,8 @@ static int put_zombie(struct cr_writer *w, const struct cr_process *p, const str
 static int put_process(struct cr_writer *w, const struct cr_tree *tree, struct cr_process *p,
 		       const struct kin *kin, const struct sleepers *sl, struct cr_err *err)
 {
+	uint32_t in = 0;
+
 	if (p->zombie)
 		return put_zombie(w, p, kin, err);
 	for (unsigned int k = 0; k < p->n_threads; k++) {
@@ -348,10 +368,12 @@ static int put_process(struct cr_writer *w, const struct cr_tree *tree, struct c
 		if (!status)
 			return -1;
 		/* Its first thread knows what is the process's. */
-		if (k == 0 && put_task(w, p, kin, status, tree->frozen_ns, err) < 0)
+		if (k == 0 && put_task(w, p, kin, status, tree->frozen_ns, &in, err) < 0)
 			return -1;
-		if (put_thread(w, t, status, sl, tree->began_ns, err) < 0)
+		if (put_thread(w, t, status, sl, tree->began_ns, k ? in : 0, err) < 0)
 			return -1;
+		if (k == 0 && !cgroups_may_differ(p, in))
+			in = 0;
 		/* Some thousands would be megabytes; the agent's host is asked again. */
 		if (k > 0)
 			cr_tracee_forget_status(t);

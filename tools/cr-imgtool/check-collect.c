@@ -23,6 +23,7 @@ static const struct {
 	{ CR_KIND_GHOST, "id", IDS_GHOST, "deleted file" },
 	{ CR_KIND_PIPE_DATA, "pipe", IDS_PIPE_DATA, "pipe" },
 	{ CR_KIND_TERMINAL, "terminal", IDS_TERMINAL, "terminal" },
+	{ CR_KIND_CGROUPS, "id", IDS_CGROUPS, "set of cgroups" },
 };
 
 static uint32_t field_of(const void *msg, const char *name, bool *there)

@@ -33,6 +33,7 @@ static const struct {
 	{ "UnixSocket", "peer", IDS_FILE, true, "no open file description" },
 	{ "Pipe", "pipe", IDS_PIPE_DATA, false, "no pipe data" },
 	{ "Fifo", "pipe", IDS_PIPE_DATA, false, "no pipe data" },
+	{ NULL, "cgroups", IDS_CGROUPS, true, "no set of cgroups" },
 	{ "Tty", "terminal", IDS_TERMINAL, false, "no terminal" },
 	{ "ControllingTerminal", "terminal", IDS_TERMINAL, true, "no terminal" },
 };

@@ -20,6 +20,7 @@ enum id_set {
 	IDS_GHOST,
 	IDS_PIPE_DATA,
 	IDS_TERMINAL,
+	IDS_CGROUPS,
 	N_IDS
 };
 

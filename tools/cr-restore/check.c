@@ -13,6 +13,7 @@
 
 #include "aio.h"
 #include "attrs.h"
+#include "cgroup.h"
 #include "clocks.h"
 #include "cpu.h"
 #include "dnotify.h"
@@ -185,6 +186,8 @@ int check_all(struct restore *r, struct cr_err *err)
 		if (check_task(r, &r->img.tasks[i], err) < 0)
 			return -1;
 	}
+	if (cgroups_check(r, err) < 0)
+		return -1;
 	locks_check(r);
 	notify_check(r);
 	check_ids(r);

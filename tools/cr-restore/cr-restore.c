@@ -83,6 +83,8 @@ static const struct cr_opt options[] = {
 	  &cpu_cap },
 	{ 0, "changed-files", CR_OPT_STR, "HOW", "accept: use files that have changed",
 	  &r.opts.changed_files },
+	{ 0, "cgroups", CR_OPT_STR, "HOW", "ignore: stay in the cgroups of this program",
+	  &r.opts.cgroups },
 	{ 0, "root", CR_OPT_STR, "DIR", "DIR is the root directory that the files are in",
 	  &r.opts.root },
 	{ 0, "map-path", CR_OPT_LIST, "OLD=NEW", "what was below OLD is below NEW now",
@@ -385,6 +387,8 @@ int main(int argc, char **argv)
 		cr_opt_usage("--cpu-cap: '%s' is none of fpu, ins, cpu, all, none", cpu_cap);
 	if (r.opts.changed_files && strcmp(r.opts.changed_files, "accept") != 0)
 		cr_opt_usage("--changed-files: '%s' is not accept", r.opts.changed_files);
+	if (r.opts.cgroups && strcmp(r.opts.cgroups, "ignore") != 0)
+		cr_opt_usage("--cgroups: '%s' is not ignore", r.opts.cgroups);
 	inherit_parse(&r);
 	if (r.opts.new_pid_ns)
 		return restore_copy(&err);

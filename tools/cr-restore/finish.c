@@ -17,6 +17,7 @@
 #include "action.h"
 #include "arch.h"
 #include "attrs.h"
+#include "cgroup.h"
 #include "clean.h"
 #include "dnotify.h"
 #include "enter.h"
@@ -390,6 +391,7 @@ static int set_task(struct finish *f, const struct task_image *t, struct cr_trac
 		if (cr_tracee_restore(&threads[n], err) < 0 ||
 		    set_xstate(&threads[n], &t->threads[n].thread->xstate, err) < 0 ||
 		    special_traced(t, n, threads[n].tid, err) < 0 ||
+		    cgroups_move_thread(t, n, threads[n].tid, err) < 0 ||
 		    scheduling_set(t, n, threads[n].tid, err) < 0)
 			return -1;
 		cr_fault("thread-set");

@@ -15,6 +15,7 @@
 
 #include "all-signals.h"
 #include "become.h"
+#include "cgroup.h"
 #include "clean.h"
 #include "fault.h"
 #include "mates.h"
@@ -358,7 +359,7 @@ static void live(struct restore *r, unsigned int index)
 	struct cr_err err = { 0 };
 
 	cr_all_signals(SIG_BLOCK);
-	if (find_place(&m, &err) < 0)
+	if (cgroups_join(r, index, &err) < 0 || find_place(&m, &err) < 0)
 		task_fail(r, index, &err);
 	if (m.birth->kind != CR_BIRTH_TASK)
 		_exit(0);

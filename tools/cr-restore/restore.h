@@ -65,6 +65,7 @@ struct options {
 	const char *pidfile;
 	const char *stats;
 	const char *changed_files;
+	const char *cgroups;	/* "ignore" or NULL */
 	const char *root;
 	const char *orphan_pts_master;
 	struct cr_opt_list inherit_fds;
