@@ -170,6 +170,22 @@ def serve():
     assert b.getsockopt(SOL_SOCKET, SO_ERROR) == 104 and b.recv(9) == b'read'
 E
 
+my $gone = 'which ends when it is closed: not supported; close it';
+refuses('netlink sockets that something hangs on', <<'E', qr/netlink socket.*: it is bound to a queue of netfilter \(NFQUEUE\), $gone/, qr/netlink socket.*: it is bound to a log of netfilter \(NFLOG\), $gone/, qr/netlink socket.*: it owns a table of nf_tables, $gone/, qr/netlink socket.*: it listens to a connector, as for events of processes, $gone/);
+def attr(t, b): return struct.pack('HH', 4 + len(b), t) + b + b'\0' * (-len(b) % 4)
+def nl(t, flags, family, res, *attrs):
+    b = struct.pack('>BBH', family, 0, res) + b''.join(attrs)
+    return struct.pack('IHHII', 16 + len(b), t, flags, 1, 0) + b
+def ask(*m):
+    s = socket(AF_NETLINK, SOCK_RAW, 12); s.bind((0, 0)); s.send(b''.join(m))
+    assert struct.unpack_from('i', s.recv(999), 16)[0] == 0; return s
+number = 20000 + os.getpid() % 30000
+q = ask(nl(3 << 8 | 2, 5, 2, number, attr(1, struct.pack('>BBH', 1, 0, 2))))
+l = ask(nl(4 << 8 | 1, 5, 2, number, attr(1, b'\1')))
+t = ask(nl(16, 1, 0, 10), nl(10 << 8, 0x405, 2, 0, attr(1, b'cr-t-%d\0' % os.getpid()), attr(2, b'\0\0\0\2')), nl(17, 1, 0, 10))
+c = socket(AF_NETLINK, SOCK_DGRAM, 11); c.bind((0, 1)); d = socket(AF_NETLINK, SOCK_RAW, 12); d.bind((0, 0))
+E
+
 subtest 'without a look at the kernel' => sub {
 	my $no = '-bpf,-perfmon,-sys_admin';
 	my @without = ('setpriv', '--bounding-set', $no, '--inh-caps', $no);

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "common.h"
+#include "netlink-bound.h"
 
 static bool match(const struct sock *s)
 {
@@ -67,6 +69,20 @@ static int check_queue(struct net *n, const struct sock *s, int fd, struct cr_er
 	return 1;
 }
 
+static int check_bound(struct net *n, const struct sock *s, const Cr__NetlinkSocket *m,
+		       struct cr_err *err)
+{
+	const char *what;
+	char text[128];
+
+	if (netlink_bound((int)m->protocol, m->port, m->n_groups, &what, err) < 0)
+		return -1;
+	if (!what)
+		return 0;
+	snprintf(text, sizeof(text), "%s, which ends when it is closed: not supported", what);
+	return sock_refuse(n, s, text, "close it", err) < 0 ? -1 : 1;
+}
+
 static int dump(struct net *n, const struct sock *s, int fd, struct cr_err *err)
 {
 	Cr__NetlinkSocket *m = net_alloc(n, sizeof(*m), err);
@@ -91,6 +107,8 @@ static int dump(struct net *n, const struct sock *s, int fd, struct cr_err *err)
 		r = fill_groups(n, fd, m, err);
 	if (r == 0)
 		r = check_queue(n, s, fd, err);
+	if (r == 0)
+		r = check_bound(n, s, m, err);
 	if (r != 0)
 		return r < 0 ? -1 : 0;
 	return cr_stage_put(n->st, CR_KIND_NETLINK_SOCKET, m, err);
