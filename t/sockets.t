@@ -221,8 +221,12 @@ subtest '--tcp-close' => sub {
 	my $p = start(<<'E');
 l = socket(); l.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1); l.bind(('127.0.0.1', 0)); l.listen()
 c = socket(); c.connect(l.getsockname()); s, _ = l.accept(); d = socket(); d.connect(l.getsockname())
+b = socket(); b.connect(l.getsockname()); l.accept(); r, _ = l.accept()
+r.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack('ii', 1, 0)); r.close(); p = select.poll(); p.register(b, 0)
+while not p.poll(0) or not p.poll(0)[0][1] & select.POLLERR: time.sleep(0.005)
+d = socket(); d.connect(l.getsockname())
 def serve():
-    for x in c, s:
+    for x in c, s, b:
         try: x.recv(1); assert False
         except OSError as e: assert e.errno == 107
     n = socket(); n.connect(l.getsockname()); m, _ = l.accept(); n.send(b'new'); assert m.recv(3) == b'new'

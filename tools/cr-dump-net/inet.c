@@ -151,7 +151,8 @@ static int dump(struct net *n, const struct sock *s, int fd, struct cr_err *err)
 	if (!m->common)
 		return -1;
 	r = common_fill(n, s, fd, m->common, err);
-	if (r == 0)
+	/* A connection that has broken is a closed one. */
+	if (r == 0 && !(tcp && n->opts.tcp_close))
 		r = common_check_error(n, s, fd, err);
 	if (r == 0)
 		r = fill_names(n, fd, m, err);
