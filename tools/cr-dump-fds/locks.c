@@ -74,7 +74,7 @@ static bool suits(const struct lock *l, const struct slot *s)
 static int refuse(struct dump *d, pid_t pid, const struct slot *s, const struct lock *l,
 		  const char *what, const char *remedy, struct cr_err *err)
 {
-	char object[32], text[160];
+	char object[32], text[240];
 
 	snprintf(object, sizeof(object), "fd %d", s->fd);
 	snprintf(text, sizeof(text), "file lock (%s %s of %.80s): %s", l->kind, l->type, s->target,
