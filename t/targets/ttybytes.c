@@ -18,7 +18,7 @@ struct pty {
 };
 
 static struct pty lines, raw, much, key, call, echo, packet, open_line;
-static struct pty column, far, back, erase, locked;
+static struct pty column, far, back, erase, locked, quote, printed;
 
 static struct pty open_pty(tcflag_t off)
 {
@@ -139,6 +139,15 @@ static void set_up_columns(void)
 	drain(erase.master, 2);
 	put(erase.master, "a\t", 2);
 	drain(erase.master, 6);
+	quote = open_output(OPOST);
+	put(quote.master, "a\26", 2);
+	drain(quote.master, 3);
+	printed = open_output(OPOST);
+	t_must(tcgetattr(printed.slave, &tio));
+	tio.c_lflag |= ECHOPRT;
+	t_must(tcsetattr(printed.slave, TCSANOW, &tio));
+	put(printed.master, "abcd\177", 5);
+	drain(printed.master, 6);
 	locked = open_output(OPOST);
 	memset(&tio, 0, sizeof(tio));
 	tio.c_lflag = ECHO;
@@ -213,6 +222,12 @@ static void check_columns(void)
 	put(erase.master, "\177b\n", 3);
 	expect("the line in front of it", erase.master, "\b \bb\r\n", 6);
 	expect_line("the line", erase.slave, "b\n", 2);
+	put(quote.master, "\3\n", 2);
+	expect("a key that was quoted", quote.master, "^C\n", 3);
+	expect_line("a line with it", quote.slave, "a\3\n", 3);
+	put(printed.master, "\177x\n", 3);
+	expect("an erasure that goes on", printed.master, "c/x\n", 4);
+	expect_line("what is left of it", printed.slave, "abx\n", 4);
 	t_must(tcgetattr(locked.slave, &tio));
 	tio.c_lflag &= ~(tcflag_t)(ECHO | ECHOK);
 	tio.c_cc[VINTR] = 5;

@@ -152,13 +152,16 @@ static int why_not(const struct end *master, const struct end *slave, const Cr__
 		   char *why, size_t size)
 {
 	uint64_t n = unread(&slave->ld);
+	bool lines = m->termios->c_lflag & ICANON_FLAG;
 	const char *what = NULL;
 
 	if (slave->n_flip)
 		what = "the terminal has no room for all that was typed";
-	else if (slave->ld.lnext)
+	else if (slave->ld.lnext && slave->ld.erasing)
+		what = "a key has been quoted in an erasure that is being echoed";
+	else if (slave->ld.lnext && !lines)
 		what = "the key that quotes the next one has been typed";
-	else if (slave->ld.erasing)
+	else if (slave->ld.erasing && (!lines || slave->ld.head == slave->ld.canon))
 		what = "an erasure is being echoed";
 	else if (slave->ld.echo_head != slave->ld.echo_tail)
 		what = "an echo waits for room";
@@ -206,6 +209,8 @@ static int fill(const struct end *master, const struct end *slave, Cr__Terminal 
 	m->line_ends = b->ends;
 	m->output.data = b->output;
 	m->output.len = out + flip;
+	m->quoting = slave->ld.lnext;
+	m->erasing = slave->ld.erasing;
 	m->column = slave->ld.column;
 	m->line_column = slave->ld.canon_column;
 	m->stopped = slave->stopped;

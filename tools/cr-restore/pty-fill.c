@@ -272,6 +272,51 @@ static int set_column(int master, const Cr__Terminal *m, struct cr_err *err)
 	return repeat(master, slave, '\b', line - now, err);
 }
 
+/* --- keys that the next one depends on --------------------------------------- */
+
+/* In the last line, which is not empty: a character is typed and erased. */
+static int erase(int master, const struct keys *k, struct cr_err *err)
+{
+	const uint8_t keys[] = { k->quote, k->eof };
+	struct termios2 tio;
+
+	if (ioctl(master, TCGETS2, &tio) < 0)
+		return cr_err_sys(err, "TCGETS2");
+	tio.c_lflag = ICANON | ECHO | ECHOPRT;
+	tio.c_cc[VLNEXT] = 0;
+	tio.c_cc[VEOF] = 0;
+	tio.c_cc[VERASE] = k->eof;
+	if (ioctl(master, TCSETS2, &tio) < 0)
+		return cr_err_sys(err, "TCSETS2");
+	/* Its echo is the character, a backslash, and the character. */
+	return put(master, keys, sizeof(keys), err) < 0 ? -1 : drain(master, 3, err);
+}
+
+static int quote(int master, const struct keys *k, struct cr_err *err)
+{
+	struct termios2 tio;
+
+	if (ioctl(master, TCGETS2, &tio) < 0)
+		return cr_err_sys(err, "TCGETS2");
+	tio.c_lflag = ICANON | IEXTEN | ECHO | ECHOCTL;
+	tio.c_cc[VLNEXT] = k->quote;
+	if (ioctl(master, TCSETS2, &tio) < 0)
+		return cr_err_sys(err, "TCSETS2");
+	/* Its echo is "^\b". */
+	return put(master, &k->quote, 1, err) < 0 ? -1 : drain(master, 2, err);
+}
+
+static int press_keys(int master, const Cr__Terminal *m, struct cr_err *err)
+{
+	struct keys k;
+
+	if (!m->erasing && !m->quoting)
+		return 0;
+	if (choose_keys(m, &k, err) < 0 || set_lines(master, &k, err) < 0)
+		return -1;
+	return m->erasing ? erase(master, &k, err) : quote(master, &k, err);
+}
+
 static int fill_output(int master, const Cr__Terminal *m, struct cr_err *err)
 {
 	cr_auto_fd int slave = open_slave(m, err);
@@ -287,7 +332,7 @@ int pty_fill(int master, const Cr__Terminal *m, struct cr_err *err)
 
 	if (m->input.len && (lines ? fill_lines(master, m, err) : fill_raw(master, m, err)) < 0)
 		return -1;
-	if (set_column(master, m, err) < 0)
+	if (set_column(master, m, err) < 0 || press_keys(master, m, err) < 0)
 		return -1;
 	return m->output.len ? fill_output(master, m, err) : 0;
 }
