@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "file-kinds.h"
+#include "finish.h"
 #include "image.h"
 #include "lock.h"
 #include "make-family.h"
@@ -21,6 +22,8 @@
 #include "share.h"
 #include "thread.h"
 #include "tty.h"
+
+#define LOOK_NS 200000000l /* how often to look whether somebody has died */
 
 static const struct file_ops *const table[] = {
 	&reg_ops,      &pipe_ops,    &eventfd_ops,  &timerfd_ops, &signalfd_ops,  &epoll_ops,
@@ -226,14 +229,29 @@ int files_open_shared(struct restore *r, struct cr_err *err)
 	return 0;
 }
 
+/* Until the word is at least @value, or somebody cannot go on. */
+static int await_tree(struct restore *r, uint32_t *word, uint32_t value, struct cr_err *err)
+{
+	struct timespec ts = { 0, LOOK_NS };
+	uint32_t seen;
+
+	while ((seen = __atomic_load_n(word, __ATOMIC_ACQUIRE)) < value) {
+		if (__atomic_load_n(&r->shared->failed, __ATOMIC_ACQUIRE))
+			return finish_look(r, err);
+		if (syscall(SYS_futex, word, FUTEX_WAIT, seen, &ts, NULL, 0) < 0 &&
+		    errno == ETIMEDOUT && finish_look(r, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int files_open_of_tree(struct restore *r, struct cr_err *err)
 {
 	if (!r->tree_fds)
 		return 0;
-	/* Who has failed says why: finish_wait() finds it. */
-	if (share_await(r, &r->shared->steps, family_arrivals(r)) < 0 ||
-	    share_await(r, &r->shared->early, threads_early(r)) < 0)
-		return 0;
+	if (await_tree(r, &r->shared->steps, family_arrivals(r), err) < 0 ||
+	    await_tree(r, &r->shared->early, threads_early(r), err) < 0)
+		return -1;
 	for (unsigned int i = 0; i < r->img.n_files; i++) {
 		struct file_image *f = &r->img.files[i];
 

@@ -105,8 +105,7 @@ static int agent_failed(const struct task_image *t, const struct slot *s, struct
 							       "not what was expected");
 }
 
-/* A failed slot of any process, else a process that has died. */
-static int look_around(struct restore *r, struct cr_err *err)
+int finish_look(struct restore *r, struct cr_err *err)
 {
 	for (unsigned int i = 0; i < r->family.count; i++) {
 		struct slot *s = slot_at(r, i);
@@ -146,11 +145,11 @@ static int wait_arrived(struct restore *r, const struct task_image *t, uint32_t 
 		struct timespec ts = { 0, LOOK_MS * 1000000l };
 
 		if (__atomic_load_n(&s->ctl.failed, __ATOMIC_ACQUIRE))
-			return look_around(r, err);
+			return finish_look(r, err);
 		if (seen >= want)
 			return 0;
 		if (syscall(SYS_futex, &s->ctl.arrived, FUTEX_WAIT, seen, &ts, NULL, 0) < 0 &&
-		    errno == ETIMEDOUT && look_around(r, err) < 0)
+		    errno == ETIMEDOUT && finish_look(r, err) < 0)
 			return -1;
 	}
 }

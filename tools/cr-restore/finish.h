@@ -11,6 +11,9 @@
 
 int finish_check(struct restore *r, struct cr_err *err) CR_MUST;
 
+/* -1: a process has failed, and says why, or has died. */
+int finish_look(struct restore *r, struct cr_err *err) CR_MUST;
+
 /* Wait until all threads have parked. */
 int finish_wait(struct restore *r, struct cr_err *err) CR_MUST;
 
