@@ -51,6 +51,35 @@ for my $key ([-1, qr/thread \d+: has a thread keyring: not supported/],
 	$pid = reader("syscall(250, 0, $key->[0], 1) > 0 or die");
 	refused("keyring $key->[0]", $pid, $key->[1]);
 }
+
+# The session keyring: with a key of its own; with one that its user has, as a
+# login has it; with the one that a service of systemd has.
+my $join = 'my ($u, $k, $i, $n, $v) = ("user", "keyring", "invocation_id", "secret", "x");' .
+	'my $r = syscall(250, 1, 0); $r > 0 or die; ';
+$pid = reader("$join syscall(248, \$u, \$n, \$v, 1, \$r) > 0 or die");
+refused('a key of the session', $pid,
+	qr/pid $pid: its session keyring has keys \(user 'secret'\): not supported; keep them in the user keyring, or use --session-keys ignore$/m);
+exits(0, [tool('cr-checkpoint'), '-t', $pid, '-D', tmpdir(), '-R', '--session-keys', 'ignore'],
+	'a key of the session, ignored');
+exits(100, [tool('cr-checkpoint'), '-t', $pid, '-D', tmpdir(), '--session-keys', 'some'], 'another word');
+for my $more ('syscall(250, 8, -4, $r) == 0 or die',
+	'syscall(248, $u, $i, $v, 1, $r) > 0 or die') {
+	$pid = reader("$join $more");
+	my $img = tmpdir();
+	exits(0, [tool('cr-checkpoint'), '-t', $pid, '-D', $img], "$more: is dumped");
+	finish($pid);
+	my $r = exits(0, [tool('cr-restore'), '-d', '-D', $img], "$more: is restored");
+	my $has = run([tool('cr-imgtool'), 'show', $img])->{out} =~ /"session_keyring":\{/ ? 1 : 0;
+	is($has, $more =~ /248/ ? 1 : 0, "$more: is made again");
+	kill 'KILL', $pid;
+	finish($pid);
+}
+# That of a login, below a process with an empty one.
+my $up = tmpdir() . '/up';
+$pid = reader("$join if (!fork) { \$r = syscall(250, 1, 0); syscall(250, 8, -4, \$r); mkdir '$up'; sleep 1000 } " .
+	"select(undef, undef, undef, 0.01) until -d '$up'");
+refused('below an empty one', $pid,
+	qr/has not the session keyring of its parent, nor an empty one: not supported; use --session-keys ignore$/m);
 $pid = reader('syscall(154, 1, my $d = pack("L4", 3, 0x1000, 0xfffff, 1), 16) == 0 or die');
 refused('an LDT', $pid, qr/pid $pid: has segments of its own \(modify_ldt\): not supported/);
 

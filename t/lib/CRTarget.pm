@@ -87,6 +87,7 @@ our @ALL = (
 	[ident => 'credentials of nobody', 'creds', args => ['nobody']],
 	[ident => 'credentials with some capabilities', 'creds', args => ['caps']],
 	[ident => 'credentials of threads that differ', 'threadcreds'],
+	[ident => 'empty session keyrings', 'sessionkeys'],
 	[attrs => 'timers', 'timers'],
 	[attrs => 'timers that start threads', 'sigev'],
 	[attrs => 'clocks', 'clocks'],

@@ -95,6 +95,9 @@ static void add_thread(struct ask *a, pid_t pid, bool filtered)
 		KEY_SPEC_THREAD_KEYRING;
 	add_result(a, SYS_keyctl, KEYCTL_SET_REQKEY_KEYRING, THREAD(request_keyring))->arg[1] =
 		KEY_REQKEY_DEFL_NO_CHANGE;
+	op = add_result(a, SYS_request_key, THREAD(keyring_type), THREAD(session));
+	op->arg[1] = THREAD(session_name);
+	op->in_data = 3;
 }
 
 void ask_build_thread(struct ask *a, pid_t pid, bool filtered)
@@ -198,7 +201,8 @@ static size_t fill_actions(const struct ask_process_data *d, Cr__SigAction *list
 
 int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data *d,
 		   uint32_t lock_future, const struct timers *t, const struct news *news,
-		   const struct policies *policies, struct cr_err *err)
+		   const struct policies *policies, Cr__SessionKeyring *session,
+		   struct cr_err *err)
 {
 	Cr__Inside m = CR__INSIDE__INIT;
 	Cr__SigAction actions[SIGNALS], *action_ptrs[SIGNALS];
@@ -225,6 +229,7 @@ int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data
 	m.memory_merge = positive(d->memory_merge);
 	m.xstate_permitted = d->xstate_permitted;
 	m.lock_future = lock_future;
+	m.session_keyring = session;
 	m.n_timers = t->count;
 	m.timers = t->list;
 	m.n_untold_stopped = news->n_stopped;

@@ -40,6 +40,10 @@ struct ask_thread_data {
 	/* Not asked under seccomp filters. */
 	int64_t keyring;	/* its own one */
 	int64_t request_keyring;
+	int64_t session;	/* its session keyring, see session-keys.h */
+	/* The question for that. */
+	char keyring_type[8];
+	char session_name[8];
 };
 
 struct ask_sigaction {
@@ -87,7 +91,8 @@ int ask_check(const struct ask *a, uint32_t done, pid_t pid, struct cr_err *err)
 
 int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data *d,
 		   uint32_t lock_future, const struct timers *t, const struct news *news,
-		   const struct policies *policies, struct cr_err *err) CR_MUST;
+		   const struct policies *policies, Cr__SessionKeyring *session,
+		   struct cr_err *err) CR_MUST;
 int ask_put_thread(struct cr_stage *st, pid_t pid, pid_t tid, const struct ask_thread_data *d,
 		   struct cr_err *err) CR_MUST;
 

@@ -4,11 +4,13 @@
  * those that say what only a process itself can be asked.
  */
 #include <stddef.h>
+#include <string.h>
 
 #include "alone.h"
 #include "opt.h"
 #include "pipeline.h"
 
+static const char *session_keys;
 static struct alone job = { .timeout = 10 };
 
 static const struct cr_opt options[] = {
@@ -17,6 +19,8 @@ static const struct cr_opt options[] = {
 	{ 0, "blob", CR_OPT_STR, "FILE", "with -t: run this position-independent code", &job.blob },
 	{ 0, "timeout", CR_OPT_U64, "SECONDS", "with -t: give up after that long (10)",
 	  &job.timeout },
+	{ 0, "session-keys", CR_OPT_STR, "HOW", "ignore: leave keys of sessions behind",
+	  &session_keys },
 	{ 0, NULL, 0, NULL, NULL, NULL },
 };
 
@@ -40,5 +44,7 @@ int main(int argc, char **argv)
 		cr_opt_usage("the name of a system call is missing (see -h)");
 	if (job.timeout > 86400)
 		cr_opt_usage("--timeout: at most 86400 seconds");
-	return job.pid ? alone_run(&job) : pipeline_run();
+	if (session_keys && strcmp(session_keys, "ignore") != 0)
+		cr_opt_usage("--session-keys: '%s' is not ignore", session_keys);
+	return job.pid ? alone_run(&job) : pipeline_run(session_keys != NULL);
 }

@@ -11,11 +11,13 @@
 #include "fault.h"
 #include "landlock.h"
 #include "rare.h"
+#include "session-keys.h"
 #include "stage.h"
 #include "timer-check.h"
 
 struct task {
 	pid_t pid;
+	pid_t ppid;
 	uint32_t *tids;		/* leader first */
 	struct landlock_thread *threads;	/* the same */
 	size_t n_threads;	/* whose Thread has come */
@@ -32,6 +34,7 @@ struct tasks {
 	struct children children;
 	uint32_t *agentless;	/* pids; no agent can get there, which has been said */
 	size_t n_agentless;
+	struct session_keys keys;
 };
 
 /* All of cr-freeze's refusals come before the first Task. */
@@ -77,6 +80,7 @@ static int add_task(struct tasks *ts, const Cr__Task *m, struct cr_err *err)
 	if (!t->tids || !t->threads)
 		return cr_err_sys(err, "out of memory");
 	t->pid = (pid_t)m->pid;
+	t->ppid = (pid_t)m->ppid;
 	t->n_tids = m->n_tids;
 	t->frozen_ns = m->frozen_ns;
 	if (m->n_tids)
@@ -149,26 +153,30 @@ static int put_agent(struct cr_stage *st, pid_t pid, const struct cr_agent_info 
 	return cr_stage_put(st, CR_KIND_AGENT, &m, err);
 }
 
-static int put_process(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,
+static int put_process(struct cr_stage *st, struct cr_session *s, struct tasks *ts,
 		       const struct task *t, const struct ask_process_data *data,
 		       const struct cr_agent_info *info, struct timers *timers, struct cr_err *err)
 {
 	struct policies policies = { 0 };
 	struct news news = { 0 };
+	Cr__SessionKeyring *ring;
 	uint32_t lock_future;
 	int ret = -1;
 
 	if (rare_check_process(st, t->pid, data, err) < 0 ||
 	    rare_check_thread(st, t->pid, t->tids[0], &data->thread, err) < 0 ||
 	    rare_lock_future((pid_t)t->tids[0], t->filtered ? -EBUSY : data->locked, info->address,
-			     &lock_future, err) < 0)
+			     &lock_future, err) < 0 ||
+	    session_keys_check(&ts->keys, st, s, t->pid, t->ppid, data->thread.session, &ring,
+			       err) < 0)
 		return -1;
 	if (timers_ask(s, t->pid, t->frozen_ns, &t->timer_signals, data->pending, timers, err) ==
 		    0 &&
 	    timer_check(st, s, t->pid, t->tids, t->n_tids, in_tree, ts, timers, err) == 0 &&
 	    (!NEWS_PID(data->child_news) || news_ask(s, t->pid, &ts->children, &news, err) == 0) &&
 	    numa_ask(s, t->pid, &policies, err) == 0)
-		ret = ask_put_inside(st, t->pid, data, lock_future, timers, &news, &policies, err);
+		ret = ask_put_inside(st, t->pid, data, lock_future, timers, &news, &policies, ring,
+				     err);
 	news_free(&news);
 	numa_free(&policies);
 	if (ret < 0)
@@ -176,8 +184,8 @@ static int put_process(struct cr_stage *st, struct cr_session *s, const struct t
 	return ask_put_thread(st, t->pid, (pid_t)t->tids[0], &data->thread, err);
 }
 
-static int ask_process(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,
-		       const struct task *t, struct cr_err *err)
+static int ask_process(struct cr_stage *st, struct cr_session *s, struct tasks *ts,
+		       const struct task *t, int64_t *session, struct cr_err *err)
 {
 	struct ask_process_data data = { 0 };
 	struct timers timers = { 0 };
@@ -186,6 +194,7 @@ static int ask_process(struct cr_stage *st, struct cr_session *s, const struct t
 	uint32_t done;
 	int ret;
 
+	session_keys_prepare(&data.thread);
 	ask_build_process(&a, t->pid, t->filtered);
 	if (cr_session_inject(s, t->pid, a.ops, a.count, &data, sizeof(data), &info, &done, err) <
 	    0)
@@ -194,13 +203,14 @@ static int ask_process(struct cr_stage *st, struct cr_session *s, const struct t
 	if (put_agent(st, t->pid, &info, err) < 0 || ask_check(&a, done, t->pid, err) < 0)
 		return -1;
 	t->threads[0].denied = data.thread.sees_us;
+	*session = data.thread.session;
 	ret = put_process(st, s, ts, t, &data, &info, &timers, err);
 	timers_clear(&timers);
 	return ret;
 }
 
-static int ask_threads(struct cr_stage *st, struct cr_session *s, const struct task *t,
-		       struct cr_err *err)
+static int ask_threads(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,
+		       const struct task *t, int64_t session, struct cr_err *err)
 {
 	cr_auto_free struct ask_thread_data *data = NULL;
 	struct ask a;
@@ -210,6 +220,8 @@ static int ask_threads(struct cr_stage *st, struct cr_session *s, const struct t
 	data = calloc(t->n_tids - 1, sizeof(*data));
 	if (!data)
 		return cr_err_sys(err, "out of memory");
+	for (size_t i = 1; i < t->n_tids; i++)
+		session_keys_prepare(&data[i - 1]);
 	ask_build_thread(&a, t->pid, t->filtered);
 	if (cr_session_run_each(s, t->pid, t->tids + 1, t->n_tids - 1, a.ops, a.count, data,
 				sizeof(*data), err) < 0)
@@ -218,6 +230,8 @@ static int ask_threads(struct cr_stage *st, struct cr_session *s, const struct t
 		t->threads[i].denied = data[i - 1].sees_us;
 	for (size_t i = 1; i < t->n_tids; i++)
 		if (rare_check_thread(st, t->pid, t->tids[i], &data[i - 1], err) < 0 ||
+		    session_keys_check_thread(&ts->keys, st, t->pid, t->tids[i], session,
+					      data[i - 1].session, err) < 0 ||
 		    ask_put_thread(st, t->pid, (pid_t)t->tids[i], &data[i - 1], err) < 0)
 			return -1;
 	return 0;
@@ -251,16 +265,19 @@ static int refuse(struct cr_stage *st, const struct task *t, struct cr_err *err)
 	return cr_stage_refuse(st, t->pid, object, p, remedy ? remedy + 2 : "", err);
 }
 
-static int ask_all(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,
+static int ask_all(struct cr_stage *st, struct cr_session *s, struct tasks *ts,
 		   const struct task *t, struct cr_err *err)
 {
-	if (ask_process(st, s, ts, t, err) < 0 || ask_threads(st, s, t, err) < 0)
+	int64_t session = 0;
+
+	if (ask_process(st, s, ts, t, &session, err) < 0 ||
+	    ask_threads(st, s, ts, t, session, err) < 0)
 		return -1;
 	return landlock_check(st, s, t->pid, t->threads, t->n_threads, err);
 }
 
-static int inject(struct cr_stage *st, struct cr_session *s, const struct tasks *ts,
-		  const struct task *t, struct cr_err *err)
+static int inject(struct cr_stage *st, struct cr_session *s, struct tasks *ts, const struct task *t,
+		  struct cr_err *err)
 {
 	if (has_no_agent(ts, (uint32_t)t->pid))
 		return 0;
@@ -271,7 +288,7 @@ static int inject(struct cr_stage *st, struct cr_session *s, const struct tasks 
 
 static int on_finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 {
-	const struct tasks *ts = ctx;
+	struct tasks *ts = ctx;
 	struct cr_session *s = ts->count ? cr_stage_session(st, err) : NULL;
 
 	if (ts->count && !s)
@@ -282,7 +299,7 @@ static int on_finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 	return 0;
 }
 
-int pipeline_run(void)
+int pipeline_run(bool ignore_session_keys)
 {
 	static const uint16_t wants[] = { CR_KIND_REFUSAL, CR_KIND_TASK, CR_KIND_THREAD, 0 };
 	static const struct cr_stage_ops ops = {
@@ -290,7 +307,7 @@ int pipeline_run(void)
 		.finish = on_finish,
 		.wants = wants,
 	};
-	struct tasks ts = { 0 };
+	struct tasks ts = { .keys.ignore = ignore_session_keys };
 	int ret = cr_stage_run(&ops, &ts);
 
 	landlock_end();
@@ -301,6 +318,7 @@ int pipeline_run(void)
 	}
 	free(ts.list);
 	free(ts.agentless);
+	session_keys_free(&ts.keys);
 	news_free_children(&ts.children);
 	return ret;
 }

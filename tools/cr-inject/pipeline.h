@@ -3,7 +3,9 @@
 #ifndef PIPELINE_H
 #define PIPELINE_H
 
+#include <stdbool.h>
+
 /* Returns the exit status. */
-int pipeline_run(void);
+int pipeline_run(bool ignore_session_keys);
 
 #endif

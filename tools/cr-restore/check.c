@@ -27,6 +27,7 @@
 #include "notify.h"
 #include "proc.h"
 #include "ref.h"
+#include "session-ring.h"
 #include "share.h"
 #include "shmem.h"
 #include "tty.h"
@@ -188,6 +189,7 @@ int check_all(struct restore *r, struct cr_err *err)
 	}
 	if (cgroups_check(r, err) < 0)
 		return -1;
+	session_rings_check(r);
 	locks_check(r);
 	notify_check(r);
 	check_ids(r);

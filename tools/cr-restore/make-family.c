@@ -19,6 +19,7 @@
 #include "clean.h"
 #include "fault.h"
 #include "mates.h"
+#include "session-ring.h"
 #include "spare.h"
 #include "tty.h"
 
@@ -359,7 +360,8 @@ static void live(struct restore *r, unsigned int index)
 	struct cr_err err = { 0 };
 
 	cr_all_signals(SIG_BLOCK);
-	if (cgroups_join(r, index, &err) < 0 || find_place(&m, &err) < 0)
+	if (cgroups_join(r, index, &err) < 0 || session_ring_join(r, index, &err) < 0 ||
+	    find_place(&m, &err) < 0)
 		task_fail(r, index, &err);
 	if (m.birth->kind != CR_BIRTH_TASK)
 		_exit(0);
