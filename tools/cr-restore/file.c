@@ -392,6 +392,8 @@ int files_restore(struct restore *r, const struct task_image *t, struct cr_err *
 		memcpy(fds, t->fds->fds, n * sizeof(*fds));
 	if (n)
 		qsort(fds, n, sizeof(*fds), by_number);
+	if (share_files_begin(r, t) < 0)
+		_exit(CR_AGENT_FAILED);
 	/* Ours all stand above: below there is nothing but what is made now. */
 	if (syscall(SYS_close_range, 0, r->fd_base - 1, 0) < 0) {
 		free(fds);

@@ -24,6 +24,7 @@ struct slot {
 	struct cr_agent_ctl ctl;
 	uint32_t pid; /* once it was created, 0 before */
 	uint32_t eye; /* of a task whose leader is dead: a thread that lives */
+	uint32_t files_quiet; /* others with its table that open nothing before it is filled */
 	uint32_t files_done; /* its table, that others share, is filled */
 	uint32_t fs_opened; /* others with its directories that open nothing more */
 	struct cr_err err; /* of ordinary code, when ctl.failed is set */

@@ -108,8 +108,14 @@ void share_files_done(struct restore *r, const struct task_image *t)
 		add_one(&slot_of(r, t)->files_done);
 }
 
+int share_files_begin(struct restore *r, const struct task_image *t)
+{
+	return share_await(r, &slot_of(r, t)->files_quiet, t->n_files_users);
+}
+
 int share_files_await(struct restore *r, const struct task_image *t)
 {
+	add_one(&slot_of(r, t->share_files)->files_quiet);
 	return share_await(r, &slot_of(r, t->share_files)->files_done, 1);
 }
 

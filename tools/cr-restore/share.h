@@ -36,6 +36,10 @@ int share_link(struct image *img, struct cr_err *err) CR_MUST;
 /* Is its descriptor table another task's as well? */
 bool share_has_table(const struct task_image *t);
 
+/* Before the owner fills its table: nobody has a descriptor of the moment in it, whose
+ * number would be another's when he closes it. */
+int share_files_begin(struct restore *r, const struct task_image *t) CR_MUST;
+
 /* The owner's table is filled; wait for that. */
 void share_files_done(struct restore *r, const struct task_image *t);
 int share_files_await(struct restore *r, const struct task_image *t) CR_MUST;
