@@ -161,6 +161,19 @@ static bool is_same_attachment(const Cr__Vma *a, const Cr__Vma *b)
 	return a->shmem == b->shmem && a->start - a->pgoff == b->start - b->pgoff;
 }
 
+/* How much of the address space all of it takes; mremap(2) may have extended it. */
+static uint64_t extent_of(const struct task_image *t, const Cr__Vma *vma, uint64_t size)
+{
+	for (size_t i = 0; i < t->mm->n_vmas; i++) {
+		const Cr__Vma *other = t->mm->vmas[i];
+		uint64_t end = other->pgoff + (other->end - other->start);
+
+		if (is_same_attachment(other, vma) && end > size)
+			size = end;
+	}
+	return size;
+}
+
 static bool is_first_part(const struct task_image *t, const Cr__Vma *vma)
 {
 	for (size_t i = 0; t->mm->vmas[i] != vma; i++)
@@ -212,19 +225,22 @@ int sysv_map(const struct restore *r, const struct task_image *t, const struct a
 {
 	const Cr__Shmem *s = sysv_of(r, vma);
 	uint64_t size = (s->size + PAGE - 1) & ~(PAGE - 1), len = vma->end - vma->start;
-	bool whole = len == size;
-	uint64_t at = whole ? vma->start : find_gap(t, p, size);
+	bool whole = len == size && !vma->pgoff;
+	uint64_t extent = whole ? size : extent_of(t, vma, size);
+	uint64_t at = whole ? vma->start : find_gap(t, p, extent);
 	int flags = vma->vma_flags & CR_VMA_MAYWRITE || vma->prot & PROT_WRITE ? 0 : SHM_RDONLY;
 	uint32_t prot = PROT_READ | (flags ? 0 : PROT_WRITE);
 
-	if (vma->pgoff > size || len > size - vma->pgoff)
-		return cr_err_set(err, CR_BAD_INPUT, "beyond the end of a System V segment");
 	if (!at)
 		return cr_err_set(err, CR_REFUSED, "no room to attach all of a System V segment");
 	if (whole || is_first_part(t, vma)) {
 		want_address(vec_sys(v, LABEL_MAP, SYS_shmat, s->shmid, (int64_t)at, flags), at);
+		if (extent > size)
+			want_address(vec_sys(v, LABEL_MAP, SYS_mremap, (int64_t)at, (int64_t)size,
+					     (int64_t)extent, 0),
+				     at);
 		if (!whole)
-			move_parts(t, v, vma, at, size);
+			move_parts(t, v, vma, at, extent);
 	}
 	if (vma->prot != prot)
 		vec_sys(v, LABEL_PROTECT, SYS_mprotect, (int64_t)vma->start, (int64_t)len,
