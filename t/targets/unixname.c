@@ -20,8 +20,8 @@ struct link {
 
 static struct link relative, absolute, abstract, deleted, seqpacket, with_child;
 static int orphan, orphan_client, bound_client, bound_server, widow, pending, pending_server;
-static int dgram, sender, deleted_dgram, one_way, left, right, third, lonely;
-static char abstract_name[64], other_abstract[64], full_path[PATH_MAX + 8];
+static int dgram, sender, deleted_dgram, one_way, left, right, third, lonely, left_alone, single;
+static char abstract_name[64], other_abstract[64], gone_abstract[64], full_path[PATH_MAX + 8];
 
 static socklen_t address(struct sockaddr_un *un, const char *name)
 {
@@ -219,6 +219,7 @@ static void set_up_orphans(void)
 	snprintf(other_abstract, sizeof(other_abstract), "@cr-t-%d-b", (int)getpid());
 	listen_at(&l, SOCK_STREAM, other_abstract, 5);
 	link_up(&l, SOCK_STREAM, other_abstract);
+	put(l.accepted, "on its way");
 	close(l.server);
 	orphan = l.accepted;
 	orphan_client = l.client;
@@ -251,6 +252,7 @@ static void check_orphans(void)
 
 	check_names("without listener", orphan, other_abstract, "");
 	check_names("its client", orphan_client, "", other_abstract);
+	expect("from an accepted one", orphan_client, "on its way");
 	put(orphan_client, "go on");
 	expect("without listener", orphan, "go on");
 	check_names("bound client", bound_client, "client", "server");
@@ -313,6 +315,17 @@ static void set_up_datagrams(void)
 	t_must(try_connect(one_way, "deleted-dgram"));
 	put(one_way, "by one way");
 	t_must(unlink("deleted-dgram"));
+	/* Connected by name, to one that is closed: nobody's credentials are known. */
+	snprintf(gone_abstract, sizeof(gone_abstract), "@cr-t-%d-c", (int)getpid());
+	gone = bound(SOCK_DGRAM, gone_abstract);
+	left_alone = new (SOCK_DGRAM);
+	t_must(try_connect(left_alone, gone_abstract));
+	close(gone);
+	/* Of a pair, but it has found that the other end is closed. */
+	t_must(socketpair(AF_UNIX, SOCK_DGRAM, 0, fd));
+	close(fd[1]);
+	single = fd[0];
+	t_true("nobody there", send(single, "x", 1, 0) < 0 && errno == ECONNREFUSED);
 	/* A pair, one of which has another peer now. */
 	t_must(socketpair(AF_UNIX, SOCK_DGRAM, 0, fd));
 	left = fd[0];
@@ -335,6 +348,10 @@ static void check_datagrams(void)
 	put(one_way, "again");
 	expect("again", deleted_dgram, "again");
 	check_names("with a deleted peer", one_way, "", "deleted-dgram");
+	check_names("with a closed peer", left_alone, "", gone_abstract);
+	check_maker("with a closed peer", left_alone, 0);
+	t_true("nothing to send to", send(single, "x", 1, 0) < 0 && errno == ENOTCONN);
+	check_maker("of a pair that was", single, getpid());
 	put(right, "elsewhere");
 	expect("a pair that has parted", third, "elsewhere");
 	t_true("what is left of it", send(left, "x", 1, 0) < 0 && errno == EPERM);

@@ -250,6 +250,9 @@ static int link_name(struct net *n, struct unix_sock *u, struct cr_err *err)
 /* The senders of datagrams must be there, or be made for a moment. */
 static int link_senders(struct net *n, struct unix_sock *u, struct cr_err *err)
 {
+	/* On a connection only its other end sends. */
+	if (u->s.type != SOCK_DGRAM)
+		return 0;
 	for (size_t i = 0; i < u->m.n_queue; i++) {
 		const ProtobufCBinaryData *from = &u->m.queue[i]->from;
 		struct unix_sock *sender = from->len ? unix_by_name(n->unix_all, from) : NULL;

@@ -209,12 +209,26 @@ int unix_connect_streams(struct restore *r, struct unix_sock **list, unsigned in
 static int connect_closed(struct restore *r, struct unix_sock *u, struct cr_err *err)
 {
 	cr_auto_fd int peer = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ProtobufCBinaryData name = u->m->peer_name;
+	uint8_t buf[sizeof(struct sockaddr_un)];
 
 	if (peer < 0)
 		return cr_err_sys(err, "socket");
-	if (unix_bind_private(r, peer, &u->m->peer_name, err) < 0)
-		return -1;
-	return unix_connect_to(u->fd, peer, &u->m->peer_name, err);
+	if (unix_bind_private(r, peer, &name, err) < 0) {
+		struct sockaddr_un un = { .sun_family = AF_UNIX };
+		socklen_t len = sizeof(un);
+
+		if (unix_is_path(&name))
+			return -1;
+		/* An abstract one that others have now: it is let go. */
+		if (bind(peer, (struct sockaddr *)&un, sizeof(un.sun_family)) < 0 ||
+		    getsockname(peer, (struct sockaddr *)&un, &len) < 0)
+			return cr_err_sys(err, "unable to have a name");
+		name.len = len - offsetof(struct sockaddr_un, sun_path);
+		memcpy(buf, un.sun_path, name.len);
+		name.data = buf;
+	}
+	return unix_connect_to(u->fd, peer, &name, err);
 }
 
 /* Outside of the tree, by name. */

@@ -72,7 +72,13 @@ static bool is_datagram_pair(const struct unix_sock *u)
 /* Can it be made with socketpair(2), its other end being .peer or .temp? */
 static bool is_pair(const struct unix_sock *u)
 {
+	/* It was one, until it wrote to an end that was closed. */
+	if (!is_stream(u) && u->m->state == CR__UNIX_STATE__UNIX_UNCONNECTED && u->m->cred)
+		return true;
 	if (u->m->state != CR__UNIX_STATE__UNIX_CONNECTED)
+		return false;
+	/* Who was connected by name knows nobody's credentials, and a pair does. */
+	if (u->m->peer_closed && !is_stream(u) && u->m->peer_name.len && !u->m->cred)
 		return false;
 	/* An abstract name may have got another owner: it is let go. */
 	if (u->m->peer_closed)
@@ -92,6 +98,14 @@ static int make_pair(struct restore *r, struct unix_sock *u, struct cr_err *err)
 	u->fd = file_stash(r, fd[0], err);
 	if (u->fd < 0)
 		return -1;
+	if (u->m->state != CR__UNIX_STATE__UNIX_CONNECTED) {
+		struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+		close(fd[1]);
+		return connect(u->fd, &none, sizeof(none)) < 0 ?
+			       cr_err_sys(err, "unable to disconnect a socket") :
+			       0;
+	}
 	fd[1] = file_stash(r, fd[1], err);
 	if (fd[1] < 0)
 		return -1;
