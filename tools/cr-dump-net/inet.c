@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -133,6 +134,17 @@ static int fill_tcp(struct net *n, const struct sock *s, int fd, Cr__InetSocket 
 	return 1;
 }
 
+/* It can be shut down for reading, and then reads the end instead of ENOTCONN. */
+static int closed_tcp(int fd, Cr__InetSocket *m, struct cr_err *err)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLRDHUP };
+
+	if (poll(&pfd, 1, 0) < 0)
+		return cr_err_sys(err, "poll");
+	m->shutdown = pfd.revents & POLLRDHUP ? 1 : 0;
+	return 0;
+}
+
 static int dump(struct net *n, const struct sock *s, int fd, struct cr_err *err)
 {
 	Cr__InetSocket *m = net_alloc(n, sizeof(*m), err);
@@ -160,6 +172,8 @@ static int dump(struct net *n, const struct sock *s, int fd, struct cr_err *err)
 		r = fill_tcp(n, s, fd, m, err);
 	if (r == 0 && !tcp)
 		r = inet_groups(n, s, fd, m, err);
+	if (r == 0 && tcp && m->state == CR__INET_STATE__INET_UNCONNECTED)
+		r = closed_tcp(fd, m, err);
 	if (r == 0 && !tcp)
 		r = inet_shutdown(n, s, fd, m->local && m->local->port, &m->shutdown, err);
 	if (r == 0 && !tcp)
