@@ -10,6 +10,6 @@ use CRTarget;
 my ($from, $to) = split /-/, $ENV{CR_SEEDS} || ($ENV{CR_LONG} ? '1-100' : '1-6');
 
 verifies_alone('medley', 'medley', args => [1]);
-survives("medley of seed $_", 'medley', args => [$_])
+survives("medley of seed $_", 'medley', args => [$_], options => ['--file-locks'])
 	for $from .. $to;
 done_testing;

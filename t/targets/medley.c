@@ -21,7 +21,7 @@
 
 #define MAX_TASKS 24
 #define MAX_FDS 96
-#define STEPS 160
+#define STEPS 220
 
 struct member {
 	pid_t pid;
@@ -71,6 +71,32 @@ static void barrier(unsigned int n)
 		t_sleep_ms(1);
 }
 
+static int some_fd(void)
+{
+	int fds[MAX_FDS + 8];
+	size_t n = list_numbers("/proc/self/fd", fds, MAX_FDS + 8);
+
+	if (n <= 3)
+		return -1;
+	/* Not the log and its like. */
+	for (unsigned int i = 0; i < 8; i++) {
+		int fd = fds[chance((uint32_t)n)];
+
+		if (fd > 2)
+			return fd;
+	}
+	return -1;
+}
+
+static pid_t common_pid(void)
+{
+	pid_t pid = common->member[chance(common->members)].pid;
+
+	return pid ? pid : getpid();
+}
+
+#include "medley-more.h"
+
 /* Memory. */
 
 static void *some_page(unsigned long *pages)
@@ -92,23 +118,6 @@ static int some_prot(void)
 				     PROT_EXEC };
 
 	return prots[chance(sizeof(prots) / sizeof(prots[0]))];
-}
-
-static int some_fd(void)
-{
-	int fds[MAX_FDS + 8];
-	size_t n = list_numbers("/proc/self/fd", fds, MAX_FDS + 8);
-
-	if (n <= 3)
-		return -1;
-	/* Not the log and its like. */
-	for (unsigned int i = 0; i < 8; i++) {
-		int fd = fds[chance((uint32_t)n)];
-
-		if (fd > 2)
-			return fd;
-	}
-	return -1;
 }
 
 /* Through the kernel, which fails where a page cannot be written. */
@@ -135,6 +144,7 @@ static void map_something(void)
 	int flags = (one_in(2) ? MAP_SHARED : MAP_PRIVATE) |
 		    (one_in(2) ? MAP_FIXED : MAP_FIXED_NOREPLACE);
 	int fd = one_in(2) ? some_fd() : -1, id;
+	struct stat st;
 
 	if (fd < 0 && one_in(8)) {
 		id = shmget(IPC_PRIVATE, n * PAGE, 0600);
@@ -144,6 +154,9 @@ static void map_something(void)
 		shmctl(id, IPC_RMID, NULL);
 		return;
 	}
+	/* Not the memory of a TCP socket. */
+	if (fd >= 0 && (fstat(fd, &st) < 0 || S_ISSOCK(st.st_mode)))
+		return;
 	if (fd < 0)
 		flags |= MAP_ANONYMOUS | (one_in(4) ? MAP_NORESERVE : 0) |
 			 ((flags & MAP_TYPE) == MAP_PRIVATE && one_in(6) ? MAP_GROWSDOWN : 0);
@@ -327,8 +340,8 @@ static void use_something(void)
 		fcntl(fd, F_SETSIG, SIGRTMIN + 3);
 		break;
 	default:
-		/* Some would hold us up: an eventfd that we do not own alone. */
-		if (fcntl(fd, F_GETFL) & O_NONBLOCK || lseek(fd, 0, SEEK_CUR) >= 0)
+		/* Some would hold us up, or their echo. */
+		if ((fcntl(fd, F_GETFL) & O_NONBLOCK || lseek(fd, 0, SEEK_CUR) >= 0) && !isatty(fd))
 			(void)!write(fd, buf, one_in(4) ? 8 : chance(sizeof(buf)));
 	}
 }
@@ -406,15 +419,19 @@ static void attributes(void)
 	}
 }
 
+/* A process whose threads have not all ended yet is none that is dead. */
 static char state_of(pid_t pid, int *ppid, int *group, int *session)
 {
 	char path[64], buf[1024], state;
+	int threads;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	t_read(path, buf, sizeof(buf));
-	if (sscanf(strrchr(buf, ')') + 1, " %c %d %d %d", &state, ppid, group, session) != 4)
+	if (sscanf(strrchr(buf, ')') + 1,
+		   " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d", &state,
+		   ppid, group, session, &threads) != 5)
 		t_fatal("%s", path);
-	return state;
+	return state == 'Z' && threads > 1 ? 'X' : state;
 }
 
 static void do_steps(unsigned int steps);
@@ -473,16 +490,22 @@ static void die(void)
 
 static void do_steps(unsigned int steps)
 {
-	static void (*const all[])(void) = { map_something,	map_something,	   map_something,
-					     scribble,		scribble,	   scribble,
-					     protect_something, protect_something, unmap_something,
-					     move_something,	move_something,	   advise_something,
-					     advise_something,	lock_something,	   name_something,
-					     open_something,	open_something,	   open_something,
-					     open_something,	use_something,	   use_something,
-					     use_something,	use_something,	   use_something,
-					     rename_something,	new_child,	   new_thread,
-					     signals,		attributes,	   die };
+	static void (*const all[])(void) = {
+		map_something,	   map_something,     map_something,
+		scribble,	   scribble,	      scribble,
+		protect_something, protect_something, unmap_something,
+		move_something,	   move_something,    advise_something,
+		advise_something,  lock_something,    name_something,
+		open_something,	   open_something,    open_something,
+		open_something,	   use_something,     use_something,
+		use_something,	   use_something,     use_something,
+		rename_something,  new_child,	      new_thread,
+		signals,	   attributes,	      die,
+		set_handler,	   set_stack,	      set_prctl,
+		set_limits,	   set_scheduling,    set_timer,
+		set_option,	   set_option,	      open_more,
+		open_more,	   open_more,	      lock_file,
+	};
 	const char *only = getenv("T_ONLY");
 
 	while (steps--) {
@@ -567,7 +590,7 @@ static char *look(unsigned int first)
 	say_area(&t);
 	for (size_t i = 0; i < me->n; i++)
 		if (me->fds[i] > 2)
-			say_fd(&t, me->fds[i]);
+			say_fd(&t, me->fds[i], say_more);
 	n = list_numbers("/proc/self/task", tids, 64);
 	for (size_t i = 0; i < n; i++) {
 		char task[16];
@@ -576,6 +599,7 @@ static char *look(unsigned int first)
 		say_status(&t, task);
 	}
 	say_links(&t);
+	say_attributes(&t);
 	barrier(first + 1);
 	if (me == common->member) {
 		say_tree(&t);
@@ -584,20 +608,51 @@ static char *look(unsigned int first)
 	return t.at;
 }
 
-/* Each line that differs: its beginning, and from where on. */
+static const char *next_line(const char *line)
+{
+	line += strcspn(line, "\n");
+	return line + (*line == '\n');
+}
+
+static bool is_same_line(const char *a, const char *b)
+{
+	size_t len = strcspn(a, "\n");
+
+	return len == strcspn(b, "\n") && strncmp(a, b, len) == 0;
+}
+
+/* How many lines on @line is found among @others, 0: not soon. */
+static unsigned int lines_until(const char *others, const char *line)
+{
+	for (unsigned int n = 0; n < 100 && *others; n++, others = next_line(others))
+		if (is_same_line(others, line))
+			return n;
+	return 0;
+}
+
+static const char *tell(const char *which, const char *line, unsigned int lines)
+{
+	while (lines--) {
+		t_differs("%s: %.*s", which, (int)strcspn(line, "\n"), line);
+		line = next_line(line);
+	}
+	return line;
+}
+
 static void compare(const char *was, const char *is)
 {
 	while (*was || *is) {
-		size_t lw = strcspn(was, "\n"), li = strcspn(is, "\n"), same = 0;
+		unsigned int gone, more;
 
-		while (same < lw && same < li && was[same] == is[same])
-			same++;
-		if (same < lw || same < li)
-			t_differs("%.70s ... was '%.*s', is '%.*s'", was,
-				  (int)(lw - same < 200 ? lw - same : 200), was + same,
-				  (int)(li - same < 200 ? li - same : 200), is + same);
-		was += lw + (was[lw] == '\n');
-		is += li + (is[li] == '\n');
+		if (is_same_line(was, is)) {
+			was = next_line(was);
+			is = next_line(is);
+			continue;
+		}
+		gone = lines_until(was, is);
+		more = gone ? 0 : lines_until(is, was);
+		was = tell("was", was, gone || more ? gone : *was != 0);
+		is = tell("is", is, gone || more ? more : *is != 0);
 	}
 }
 

@@ -117,7 +117,7 @@ static void say_area(struct text *t)
 		} else if (ours && strncmp(line, "VmFlags:", 8) == 0) {
 			size_t fill = 0;
 
-			/*
+	/*
 			 * Soft-dirty is the tracker's; "ac" and "gu" stay when that
 			 * which set them is gone.
 			 */
@@ -138,6 +138,19 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Without its number and the file's. */
+static void plain_lock(char *line)
+{
+	char kind[16], how[16], type[16], start[32], end[32];
+	long pid;
+
+	if (sscanf(line, "lock: %*s %15s %15s %15s %ld %*s %31s %31s", kind, how, type, &pid, start,
+		   end) == 6)
+		/* Who called flock(2) owns it no more than others do. */
+		sprintf(line, "lock: %s %s %s %ld %s %s", kind, how, type,
+			strcmp(kind, "FLOCK") == 0 ? 0 : pid, start, end);
+}
+
 /* The lines of fdinfo that tell of the description, in an order that stays. */
 static void say_fdinfo(struct text *t, int fd)
 {
@@ -153,6 +166,8 @@ static void say_fdinfo(struct text *t, int fd)
 		for (size_t i = 0; i < sizeof(drop) / sizeof(drop[0]); i++)
 			if (strncmp(l, drop[i], strlen(drop[i])) == 0)
 				keep = false;
+		if (strncmp(l, "lock:", 5) == 0)
+			plain_lock(l);
 		end = strncmp(l, "tfd:", 4) == 0 ? strstr(l, " pos:") : NULL;
 		if (end)
 			*end = 0;
@@ -170,8 +185,7 @@ static void say_fdinfo(struct text *t, int fd)
 /* What can be read, without taking it. */
 static void say_content(struct text *t, int fd, const struct stat *st, short revents)
 {
-	char path[64];
-	int scratch[2], copy, n = -1;
+	int scratch[2], n = -1;
 
 	if (S_ISFIFO(st->st_mode) && revents & POLLERR) {
 		/* Nobody can read what may be in it. */
@@ -204,20 +218,16 @@ static void say_content(struct text *t, int fd, const struct stat *st, short rev
 		ioctl(fd, FIONREAD, &n);
 		say(t, " type %d bytes %d", type, n);
 	} else if (S_ISREG(st->st_mode)) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		copy = open(path, O_RDONLY | O_CLOEXEC);
-		if (copy < 0)
-			return;
-		ssize_t got = pread(copy, peek_buf, PEEK_SIZE, 0);
+		/* Not through another descriptor: closing that would end our locks. */
+		ssize_t got = pread(fd, peek_buf, PEEK_SIZE, 0);
 
 		say(t, " %016llx seals %d",
 		    got < 0 ? 0ull : (unsigned long long)hash(peek_buf, (size_t)got),
 		    fcntl(fd, F_GET_SEALS));
-		close(copy);
 	}
 }
 
-static void say_fd(struct text *t, int fd)
+static void say_fd(struct text *t, int fd, void (*more)(struct text *, int, const struct stat *))
 {
 	struct pollfd p = { fd, POLLIN | POLLOUT | POLLRDHUP | POLLPRI, 0 };
 	char path[64], link[PATH_MAX + 16], *number;
@@ -237,14 +247,18 @@ static void say_fd(struct text *t, int fd)
 		say(t, " size %lld links %ju uid %u time %lld", (long long)st.st_size,
 		    (uintmax_t)st.st_nlink, st.st_uid, (long long)st.st_mtim.tv_sec);
 	t_must(poll(&p, 1, 0));
-	/* Bytes may need fewer buffers afterwards. */
-	if (S_ISFIFO(st.st_mode))
+	/*
+	 * Bytes may need fewer buffers afterwards, and what is under way counts for
+	 * the one who has sent it, whom nobody can tell.
+	 */
+	if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
 		p.revents &= ~POLLOUT;
 	say(t, " poll %#x owner %d signal %d", (unsigned int)p.revents, fcntl(fd, F_GETOWN),
 	    fcntl(fd, F_GETSIG));
 	say_fdinfo(t, fd);
 	say_content(t, fd, &st, p.revents);
 	say(t, "\n");
+	more(t, fd, &st);
 }
 
 static void say_status(struct text *t, const char *task)
