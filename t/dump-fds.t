@@ -94,7 +94,7 @@ E
 subtest 'three unsupported descriptors' => sub {
 	my $p = start(<<'E');
 libc = ctypes.CDLL(None, use_errno=True)
-os.dup2(libc.syscall(323, 0x80000), 60)          # userfaultfd
+os.dup2(libc.syscall(430, b'tmpfs', 1), 60)     # fsopen
 attr = ctypes.create_string_buffer(struct.pack('<IIQ', 1, 64, 0), 64)
 os.dup2(libc.syscall(298, attr, 0, -1, -1, 0), 61)	# perf_event_open
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); os.dup2(s.fileno(), 62); s.close()
@@ -102,8 +102,8 @@ os.closerange(3, 60)
 E
 	my ($by, $r) = dump_of($p, $dump, tool('cr-dump-net'));
 
-	like($r->{err}, qr/^cr-dump-fds: pid $p->{pid}: fd 60: userfaultfd .*; \S/m,
-		'userfaultfd is named, with a remedy');
+	like($r->{err}, qr/^cr-dump-fds: pid $p->{pid}: fd 60: mount context .*; \S/m,
+		'a mount context is named, with a remedy');
 	like($r->{err}, qr/^cr-dump-fds: pid $p->{pid}: fd 61: perf event .*; \S/m,
 		'a perf event is named');
 	like($r->{err}, qr/^cr-dump-net: pid $p->{pid}: fd 62: packet socket: not supported; close it/m,

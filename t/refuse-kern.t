@@ -333,7 +333,22 @@ os.close(f)
 E
 	qr/vma [0-9a-f]+: .*secret memory.*; \S/, 'cr-dump-mem');
 refusals_of('secret memory', 'f = call(447, 0)', qr/fd \d+: secret memory \(.*\): not supported; \S/);
-refusals_of('userfaultfd', 'f = call(323, 0)', qr/fd \d+: userfaultfd \(.*\): not supported; \S/);
+refusals_of('userfaultfd in two processes', <<'E',
+f = call(323, 0)
+c = os.fork()
+if c == 0: time.sleep(1e6)
+atexit.register(lambda: (os.kill(c, 9), os.waitpid(c, 0)))
+E
+	qr/fd \d+: userfaultfd \(.*\): several processes have it.*; \S/);
+my $uffd = <<'E';
+libc.mmap.restype = ctypes.c_void_p
+m = libc.mmap(None, 8192, 3, 0x22, -1, ctypes.c_long(0))
+f = call(323, 0)
+fcntl.ioctl(f, 0xc018aa3f, struct.pack('<QQQ', 0xaa, 0, 0))		# UFFDIO_API
+def register(): fcntl.ioctl(f, 0xc020aa00, struct.pack('<QQQQ', m, 4096, 1, 0))
+E
+refusals_of('a range of a userfaultfd', "${uffd}register()",
+	qr/vma [0-9a-f]+: a range registered with a userfaultfd; \S/, 'cr-dump-mem');
 refusals_of('a perf event', <<'E',
 a = ctypes.create_string_buffer(struct.pack('<IIQ', 1, 64, 0), 64)
 f = call(298, a, 0, -1, -1, 0)

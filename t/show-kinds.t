@@ -22,13 +22,14 @@ my %want = (
 	fanotify => [qw(id)], pid_fd => [qw(id open_flags pid)],
 	memfd => [qw(id open_flags pos ghost mode)], mqueue => [qw(id name)],
 	namespace => [qw(id name)], io_uring => [qw(id ino setup_flags sq_entries rings files buffers)],
+	user_fault_fd => [qw(id pid api features)],
 	bpf_map => [qw(id type key_size value_size max_entries)], tty => [qw(id terminal open_flags)],
 	terminal => [qw(terminal termios rows)], file_owner => [qw(file pid signal watches)],
 	file_lock => [qw(file pid lock type start end breaking)], socket => [qw(id)],
 	unix_socket => [qw(id name)], inet_socket => [qw(id)],
 );
 my @targets = qw(files ghost pipes fifo eventfd timerfd signalfd epoll inotify fanotify pidfd memfd
-	mqueue namespace uring bpfmap tty owner dnotify lock lease unixname unixpair inet);
+	mqueue namespace uring uffd bpfmap tty owner dnotify lock lease unixname unixpair inet);
 my (%seen, %fields);
 
 for my $name (@targets) {

@@ -57,6 +57,7 @@ our @ALL = (
 	[kern => 'io_uring with a thread that submits', 'sqpoll'],
 	[kern => 'the same, of nobody', 'sqpoll', args => ['nobody']],
 	[kern => 'AIO', 'aio'],
+	[kern => 'userfaultfd', 'uffd'],
 	[kern => 'fanotify', 'fanotify'],
 	[kern => 'BPF maps', 'bpfmap'],
 	[kern => 'System V segments', 'sysv'],

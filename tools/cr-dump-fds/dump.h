@@ -150,6 +150,10 @@ int fs_dump(struct dump *d, const struct process *p, struct cr_err *err) CR_MUST
 /* What descriptor @fd of the process refers to; NULL: it has none. */
 struct file *process_file(const struct process *p, int fd);
 
+bool process_has(const struct process *p, const struct file *f);
+/* Has more than one process the description? */
+bool file_is_shared(const struct dump *d, const struct file *f);
+
 /* The process that thread @tid is of, 0 when it is not of the tree. */
 pid_t process_of(const struct dump *d, pid_t tid);
 

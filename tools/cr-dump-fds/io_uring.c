@@ -82,25 +82,6 @@ int uring_note_mapping(struct dump *d, const Cr__RingMapping *m, struct cr_err *
 	return 0;
 }
 
-static bool has_file(const struct process *p, const struct file *f)
-{
-	while (p->same)
-		p = p->same;
-	for (unsigned int i = 0; i < p->n_table; i++)
-		if (p->table[i].file == f)
-			return true;
-	return false;
-}
-
-static bool is_shared(const struct dump *d, const struct file *f)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < d->n_procs; i++)
-		n += has_file(d->procs[i], f);
-	return n > 1;
-}
-
 /* A ring of the same shape, to learn how its memory is laid out. */
 static int get_layout(const struct uring_state *s, struct io_uring_params *p, struct cr_err *err)
 {
@@ -241,7 +222,7 @@ static int add_files(struct dump *d, struct peek *p, const struct uring_state *s
 static const char *check_owner(const struct dump *d, struct peek *p, const struct file *f,
 			       const struct uring_state *s, const Cr__IoUring *m)
 {
-	bool shared = is_shared(d, f);
+	bool shared = file_is_shared(d, f);
 
 	if (s->setup_flags & IORING_SETUP_SINGLE_ISSUER && s->issuer &&
 	    (shared || peek_task(p, f->proc->task) != s->issuer))
@@ -350,7 +331,7 @@ static bool is_known(const struct dump *d, const struct mapping *m)
 		if (f->kind != &kind_io_uring || f->ino != m->ino)
 			continue;
 		for (unsigned int k = 0; k < d->n_procs; k++)
-			if (d->procs[k]->task == m->pid && has_file(d->procs[k], f))
+			if (d->procs[k]->task == m->pid && process_has(d->procs[k], f))
 				return true;
 	}
 	return false;

@@ -25,5 +25,6 @@ extern const struct file_kind kind_socket;
 extern const struct file_kind kind_timerfd;
 extern const struct file_kind kind_tty;
 extern const struct file_kind kind_tun;
+extern const struct file_kind kind_userfaultfd;
 
 #endif

@@ -196,6 +196,25 @@ fail:
 	return -1;
 }
 
+bool process_has(const struct process *p, const struct file *f)
+{
+	while (p->same)
+		p = p->same;
+	for (unsigned int i = 0; i < p->n_table; i++)
+		if (p->table[i].file == f)
+			return true;
+	return false;
+}
+
+bool file_is_shared(const struct dump *d, const struct file *f)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < d->n_procs; i++)
+		n += process_has(d->procs[i], f);
+	return n > 1;
+}
+
 struct file *process_file(const struct process *p, int fd)
 {
 	unsigned int lo = 0, hi;

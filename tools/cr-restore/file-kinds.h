@@ -26,5 +26,6 @@ extern const struct file_ops timerfd_ops;
 extern const struct file_ops tty_ops;
 extern const struct file_ops tun_ops;
 extern const struct file_ops unix_ops;
+extern const struct file_ops userfaultfd_ops;
 
 #endif

@@ -26,10 +26,10 @@
 #define LOOK_NS 200000000l /* how often to look whether somebody has died */
 
 static const struct file_ops *const table[] = {
-	&reg_ops,      &pipe_ops,    &eventfd_ops,  &timerfd_ops, &signalfd_ops,  &epoll_ops,
-	&pidfd_ops,    &memfd_ops,   &external_ops, &tty_ops,	  &fifo_ops,	  &unix_ops,
-	&inotify_ops,  &inet_ops,    &netlink_ops,  &mqueue_ops,  &namespace_ops, &io_uring_ops,
-	&fanotify_ops, &bpf_map_ops, &tun_ops,
+	&reg_ops,      &pipe_ops,    &eventfd_ops,  &timerfd_ops,     &signalfd_ops,  &epoll_ops,
+	&pidfd_ops,    &memfd_ops,   &external_ops, &tty_ops,	      &fifo_ops,      &unix_ops,
+	&inotify_ops,  &inet_ops,    &netlink_ops,  &mqueue_ops,      &namespace_ops, &io_uring_ops,
+	&fanotify_ops, &bpf_map_ops, &tun_ops,	    &userfaultfd_ops,
 };
 
 const struct file_ops *file_ops_of(unsigned int kind)
