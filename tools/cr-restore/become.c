@@ -222,10 +222,6 @@ static int become(struct restore *r, const struct task_image *t, struct cr_err *
 
 	if (task_is_zombie(t))
 		zombie_die(t);
-	/* Who opens a file meanwhile would be in the way of the one that fills the
-	 * table. */
-	if (t->share_files && share_files_await(r, t) < 0)
-		_exit(CR_AGENT_FAILED);
 	/* What threads inherit comes before those that are made early. */
 	if (await_zombies(r, t, err) < 0 || own_cast_off(&r->own, t, err) < 0 ||
 	    special_write(t, err) < 0 ||
