@@ -63,18 +63,17 @@ static int see_mount(char *line, struct cr_hierarchy *list, unsigned int count, 
 	return 0;
 }
 
-/* "memory 4 17 1": of the hierarchy that has one of @controllers. */
-static bool is_single(const char *controllers)
+/* "memory 4 17 1": 17 cgroups in the hierarchy that has the controller. */
+static void see_counts(struct cr_hierarchy *list, unsigned int count)
 {
 	cr_auto_file FILE *f = fopen("/proc/cgroups", "re");
 	char line[256], name[64];
-	unsigned int count;
+	unsigned int n;
 
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%63s %*u %u", name, &count) == 2 && count == 1 &&
-		    has_option(controllers, name))
-			return true;
-	return false;
+		for (unsigned int i = 0;
+		     i < count && sscanf(line, "%63s %*u %u", name, &n) == 2 && n == 1; i++)
+			list[i].single |= has_option(list[i].controllers, name);
 }
 
 int cr_cgroup_hierarchies(char *text, struct cr_hierarchy *list, unsigned int max,
@@ -90,8 +89,7 @@ int cr_cgroup_hierarchies(char *text, struct cr_hierarchy *list, unsigned int ma
 			(struct cr_hierarchy){ line.controllers, line.path, NULL, NULL, false };
 	if (cr_proc_read(getpid(), "mountinfo", &mounts, NULL, err) < 0)
 		return -1;
-	for (unsigned int i = 0; i < *count; i++)
-		list[i].single = is_single(list[i].controllers);
+	see_counts(list, *count);
 	for (char *l = strtok_r(mounts, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
 		if (see_mount(l, list, *count, err) < 0)
 			return -1;
