@@ -201,8 +201,7 @@ static size_t fill_actions(const struct ask_process_data *d, Cr__SigAction *list
 
 int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data *d,
 		   uint32_t lock_future, const struct timers *t, const struct news *news,
-		   const struct policies *policies, Cr__SessionKeyring *session,
-		   struct cr_err *err)
+		   const struct policies *policies, Cr__SessionKeyring *session, struct cr_err *err)
 {
 	Cr__Inside m = CR__INSIDE__INIT;
 	Cr__SigAction actions[SIGNALS], *action_ptrs[SIGNALS];
