@@ -215,6 +215,13 @@ import mmap
 m = mmap.mmap(os.open('/proc/self/map_files/%x-%x' % (p, p + 8192), os.O_RDWR), 8192, mmap.MAP_PRIVATE)
 E
 	qr/vma [0-9a-f]+: a private mapping of a System V segment; \S/, 'cr-dump-mem');
+refusals_of('an echo of a terminal that was never opened', <<'E',
+import select
+m = os.open('/dev/ptmx', os.O_RDWR | os.O_NOCTTY)
+os.write(m, b'typed\n')
+select.select([m], [], [])
+E
+	qr/fd \d+: terminal \(.*\): bytes wait to be read from the master, and its slave was never opened: not supported; read them, or open it/);
 sub fanotify_refused {
 	my ($name, $code, $why) = @_;
 	refusals_of("fanotify: $name", $code, qr/fd \d+: fanotify \(.*\): $why.*; \S/);

@@ -177,7 +177,13 @@ static int put_bytes(struct dump *d, struct terminal *t, int fd, Cr__Terminal *m
 	if (!k)
 		return put_unseen(d, t, fd, m, err);
 	ret = pty_bytes_look(k, fd, m, &bytes, what, sizeof(what), err);
-	if (ret == 0)
+	/* They are made by way of the slave, and the master sees when that is closed. */
+	if (ret == 0 && m->output.len && !t->slave && !m->no_slave)
+		ret = refuse(d, t,
+			     "bytes wait to be read from the master, and its slave was never "
+			     "opened: not supported",
+			     "read them, or open it", err);
+	else if (ret == 0)
 		ret = cr_stage_put(d->st, CR_KIND_TERMINAL, m, err);
 	else if (ret > 0)
 		ret = refuse(d, t, what, "try again a little later", err);
