@@ -387,7 +387,8 @@ static void open_more(void)
 		break;
 	case 4:
 		snprintf(name, sizeof(name), "/cr-t-medley-%d-%u", getpid(), chance(1000));
-		fd = mq_open(name, O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK, 0600, NULL);
+		fd = mq_open(name, O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK, 0600,
+			     &(struct mq_attr){ .mq_maxmsg = 5, .mq_msgsize = 16 });
 		for (uint32_t n = chance(4); fd >= 0 && n; n--)
 			mq_send(fd, "message", chance(8), chance(5));
 		break;
