@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a task can set of itself, its sockets and terminals: by chance, and as text.
- * Needs chance() and some_fd() of medley.c.
  */
 #ifndef T_MEDLEY_MORE_H
 #define T_MEDLEY_MORE_H
@@ -12,14 +11,17 @@
 #include <mqueue.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <termios.h>
 
-#include "medley.h"
+#include "medley-tree.h"
 
 /* --- attributes ---------------------------------------------------------------- */
 

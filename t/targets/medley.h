@@ -58,7 +58,7 @@ static void plain_name(char *name)
 
 	if (name[0] == '/' && strncmp(name, "/memfd:", 7) != 0 && len > end &&
 	    strcmp(name + len - end, deleted) == 0)
-		strcpy(name, "(deleted)");
+		memcpy(name, "(deleted)", sizeof("(deleted)"));
 }
 
 /* How long the file of a mapping is: what follows in its last page may go at any time. */
@@ -104,7 +104,7 @@ static void say_area(struct text *t)
 {
 	FILE *f = fopen("/proc/self/smaps", "re");
 	int mem = t_must(open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
-	char line[PATH_MAX + 256], head[PATH_MAX + 256] = "", flags[256];
+	char line[PATH_MAX + 256], head[PATH_MAX + 256] = "", flags[256], *save;
 	unsigned long start, end;
 	bool ours = false;
 
@@ -113,7 +113,7 @@ static void say_area(struct text *t)
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
 			ours = start >= AREA && start < AREA_END;
-			strcpy(head, line);
+			memcpy(head, line, sizeof(head));
 		} else if (ours && strncmp(line, "VmFlags:", 8) == 0) {
 			size_t fill = 0;
 
@@ -121,11 +121,12 @@ static void say_area(struct text *t)
 			 * Soft-dirty is the tracker's; "ac" and "gu" stay when that
 			 * which set them is gone.
 			 */
-			for (char *w = strtok(line + 8, " \n"); w; w = strtok(NULL, " \n"))
+			for (char *w = strtok_r(line + 8, " \n", &save); w;
+			     w = strtok_r(NULL, " \n", &save))
 				if (strcmp(w, "sd") != 0 && strcmp(w, "ac") != 0 &&
 				    strcmp(w, "gu") != 0)
-					fill += (size_t)sprintf(flags + fill, "%s%s",
-								fill ? "," : "", w);
+					fill += (size_t)snprintf(flags + fill, sizeof(flags) - fill,
+								 "%s%s", fill ? "," : "", w);
 			say_pages(t, mem, head, flags);
 		}
 	}
@@ -139,7 +140,7 @@ static int by_text(const void *a, const void *b)
 }
 
 /* Without its number and the file's. */
-static void plain_lock(char *line)
+static void plain_lock(char *line, size_t size)
 {
 	char kind[16], how[16], type[16], start[32], end[32];
 	long pid;
@@ -147,33 +148,34 @@ static void plain_lock(char *line)
 	if (sscanf(line, "lock: %*s %15s %15s %15s %ld %*s %31s %31s", kind, how, type, &pid, start,
 		   end) == 6)
 		/* Who called flock(2) owns it no more than others do. */
-		sprintf(line, "lock: %s %s %s %ld %s %s", kind, how, type,
-			strcmp(kind, "FLOCK") == 0 ? 0 : pid, start, end);
+		snprintf(line, size, "lock: %s %s %s %ld %s %s", kind, how, type,
+			 strcmp(kind, "FLOCK") == 0 ? 0 : pid, start, end);
 }
 
 /* The lines of fdinfo that tell of the description, in an order that stays. */
 static void say_fdinfo(struct text *t, int fd)
 {
 	static const char *const drop[] = { "ino:", "mnt_id:", "eventfd-id:", "it_value:" };
-	char path[64], buf[16384], *lines[512], *end;
+	char path[64], buf[16384], *lines[512], *end, *save;
 	size_t n = 0;
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	t_read(path, buf, sizeof(buf));
-	for (char *l = strtok(buf, "\n"); l && n < 512; l = strtok(NULL, "\n")) {
+	for (char *l = strtok_r(buf, "\n", &save); l && n < 512; l = strtok_r(NULL, "\n", &save)) {
 		bool keep = true;
 
 		for (size_t i = 0; i < sizeof(drop) / sizeof(drop[0]); i++)
 			if (strncmp(l, drop[i], strlen(drop[i])) == 0)
 				keep = false;
 		if (strncmp(l, "lock:", 5) == 0)
-			plain_lock(l);
+			plain_lock(l, strlen(l) + 1);
 		end = strncmp(l, "tfd:", 4) == 0 ? strstr(l, " pos:") : NULL;
 		if (end)
 			*end = 0;
 		/* Which flags made it does not come back (__O_TMPFILE, O_DIRECTORY). */
 		if (strncmp(l, "flags:", 6) == 0)
-			sprintf(l + 6, " %lo", strtoul(l + 6, NULL, 8) & ~020200000ul);
+			snprintf(l + 6, strlen(l + 6) + 1, " %lo",
+				 strtoul(l + 6, NULL, 8) & ~020200000ul);
 		if (keep)
 			lines[n++] = l;
 	}
@@ -261,7 +263,7 @@ static void say_fd(struct text *t, int fd, void (*more)(struct text *, int, cons
 	more(t, fd, &st);
 }
 
-static void say_status(struct text *t, const char *task)
+static void say_status(struct text *t, int task)
 {
 	static const char *const keep[] = { "Name:",
 					    "Umask:",
@@ -281,18 +283,18 @@ static void say_status(struct text *t, const char *task)
 					    "THP_enabled:",
 					    "Cpus_allowed_list:",
 					    "Mems_allowed_list:" };
-	char path[64], buf[8192];
+	char path[64], buf[8192], *save;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%s/status", task);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", task);
 	t_read(path, buf, sizeof(buf));
-	say(t, "task %s:", task);
-	for (char *l = strtok(buf, "\n"); l; l = strtok(NULL, "\n"))
+	say(t, "task %d:", task);
+	for (char *l = strtok_r(buf, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
 		for (size_t i = 0; i < sizeof(keep) / sizeof(keep[0]); i++)
 			/* SigQ counts those of the user, also of other trees. */
 			if (strncmp(l, keep[i], strlen(keep[i])) == 0 && strncmp(l, "SigQ", 4) != 0)
 				say(t, " %s;", l);
-	say(t, " policy %d nice %d\n", sched_getscheduler(atoi(task)),
-	    getpriority(PRIO_PROCESS, (id_t)atoi(task)));
+	say(t, " policy %d nice %d\n", sched_getscheduler(task),
+	    getpriority(PRIO_PROCESS, (id_t)task));
 }
 
 static size_t list_numbers(const char *path, int *numbers, size_t max)
@@ -304,8 +306,8 @@ static size_t list_numbers(const char *path, int *numbers, size_t max)
 	if (!d)
 		t_fatal("%s", path);
 	while ((e = readdir(d)) && n < max)
-		if (e->d_name[0] != '.' && atoi(e->d_name) != dirfd(d))
-			numbers[n++] = atoi(e->d_name);
+		if (sscanf(e->d_name, "%d", &numbers[n]) == 1 && numbers[n] != dirfd(d))
+			n++;
 	closedir(d);
 	return n;
 }
