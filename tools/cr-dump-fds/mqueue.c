@@ -136,6 +136,7 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 		return cr_err_sys(err, "mq_getattr");
 	m.id = f->id;
 	m.open_flags = f->flags;
+	m.pos = f->pos;
 	m.unlinked = f->sb.st_nlink == 0;
 	m.name = m.unlinked ? name : f->target;
 	m.ino = f->sb.st_ino;

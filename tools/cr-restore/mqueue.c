@@ -106,7 +106,8 @@ static int make(const Cr__Mqueue *m, const char *name, struct cr_err *err)
 
 static int open_flags(const Cr__Mqueue *m)
 {
-	return (int)(m->open_flags & (O_ACCMODE | O_NONBLOCK)) | O_CLOEXEC;
+	/* Given here, O_CLOEXEC would stay among the flags that F_GETFL tells. */
+	return (int)(m->open_flags & (O_ACCMODE | O_NONBLOCK));
 }
 
 static int open_named(const Cr__Mqueue *m, struct cr_err *err)
@@ -169,7 +170,14 @@ static int mqueue_open(struct restore *r, const void *msg, struct cr_err *err)
 {
 	const Cr__Mqueue *m = msg;
 
-	return m->unlinked ? open_unlinked(r, m, err) : open_named(m, err);
+	int fd = m->unlinked ? open_unlinked(r, m, err) : open_named(m, err);
+
+	if (fd >= 0 && m->pos && lseek(fd, (off_t)m->pos, SEEK_SET) < 0) {
+		cr_err_sys(err, "message queue %s: lseek", m->name);
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 void mqueues_undo(void)
