@@ -59,7 +59,7 @@ static void attributes(void)
 		umask(chance(0100));
 		break;
 	case 1:
-		setpriority(PRIO_PROCESS, 0, (int)chance(10));
+		setpriority(PRIO_PROCESS, 0, (int)chance(4));
 		break;
 	case 2:
 		setrlimit(RLIMIT_CORE, &(struct rlimit){ chance(1000), 100000 });
