@@ -110,6 +110,21 @@ static void closed(Cr__InetSocket *m)
 	common_drop(m->common, "TCP_WINDOW_CLAMP");
 }
 
+/*
+ * It can be shut down for reading, and then reads the end instead of ENOTCONN.  Of
+ * a connection that has broken --tcp-close has dropped the error: it is a new one.
+ */
+static int unconnected(int fd, Cr__InetSocket *m, struct cr_err *err)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLRDHUP };
+
+	if (poll(&pfd, 1, 0) < 0)
+		return cr_err_sys(err, "poll");
+	m->state = CR__INET_STATE__INET_UNCONNECTED;
+	m->shutdown = pfd.revents & POLLRDHUP && !(pfd.revents & POLLERR) ? 1 : 0;
+	return 0;
+}
+
 static int fill_tcp(struct net *n, const struct sock *s, int fd, Cr__InetSocket *m,
 		    struct cr_err *err)
 {
@@ -120,10 +135,8 @@ static int fill_tcp(struct net *n, const struct sock *s, int fd, Cr__InetSocket 
 		return cr_err_sys(err, "TCP_INFO");
 	if (info.tcpi_state == TCP_STATE_LISTEN)
 		return listening(n, s, m, &info, err);
-	if (info.tcpi_state == TCP_STATE_CLOSE) {
-		m->state = CR__INET_STATE__INET_UNCONNECTED;
-		return 0;
-	}
+	if (info.tcpi_state == TCP_STATE_CLOSE)
+		return unconnected(fd, m, err);
 	if (n->opts.tcp_close) {
 		closed(m);
 		return 0;
@@ -132,17 +145,6 @@ static int fill_tcp(struct net *n, const struct sock *s, int fd, Cr__InetSocket 
 			"close it, or use --tcp-close to have it closed at the restore", err) < 0)
 		return -1;
 	return 1;
-}
-
-/* It can be shut down for reading, and then reads the end instead of ENOTCONN. */
-static int closed_tcp(int fd, Cr__InetSocket *m, struct cr_err *err)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLRDHUP };
-
-	if (poll(&pfd, 1, 0) < 0)
-		return cr_err_sys(err, "poll");
-	m->shutdown = pfd.revents & POLLRDHUP ? 1 : 0;
-	return 0;
 }
 
 static int dump(struct net *n, const struct sock *s, int fd, struct cr_err *err)
@@ -172,8 +174,6 @@ static int dump(struct net *n, const struct sock *s, int fd, struct cr_err *err)
 		r = fill_tcp(n, s, fd, m, err);
 	if (r == 0 && !tcp)
 		r = inet_groups(n, s, fd, m, err);
-	if (r == 0 && tcp && m->state == CR__INET_STATE__INET_UNCONNECTED)
-		r = closed_tcp(fd, m, err);
 	if (r == 0 && !tcp)
 		r = inet_shutdown(n, s, fd, m->local && m->local->port, &m->shutdown, err);
 	if (r == 0 && !tcp)
