@@ -4,6 +4,7 @@
 #include <asm/prctl.h>
 #include <fcntl.h>
 #include <linux/mempolicy.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ int own_read(struct own *own, struct cr_err *err)
 	cr_auto_free char *status = NULL;
 	const char *ignored;
 	int mode = PR_TSC_ENABLE, policy = 0;
+	stack_t ss;
 
 	if (cr_proc_read(getpid(), "status", &status, NULL, err) < 0 || read_files(own, err) < 0)
 		return -1;
@@ -51,6 +53,8 @@ int own_read(struct own *own, struct cr_err *err)
 	own->no_cpuid = syscall(SYS_arch_prctl, ARCH_GET_CPUID, 0) == 0;
 	own->mempolicy = syscall(SYS_get_mempolicy, &policy, NULL, 0, NULL, 0) == 0 &&
 			 policy != MPOL_DEFAULT;
+	/* A sanitizer's. */
+	own->altstack = sigaltstack(NULL, &ss) == 0 && !(ss.ss_flags & SS_DISABLE);
 	return 0;
 }
 
@@ -78,6 +82,8 @@ static int files(const struct own *own, const Cr__Task *t, struct cr_err *err)
 
 static int settings(const struct own *own, struct cr_err *err)
 {
+	static const stack_t none = { .ss_flags = SS_DISABLE };
+
 	if (own->thp_disable && prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0) < 0)
 		return cr_err_sys(err, "PR_SET_THP_DISABLE");
 	if (own->memory_merge && prctl(CR_PR_SET_MEMORY_MERGE, 0, 0, 0, 0) < 0)
@@ -92,6 +98,8 @@ static int settings(const struct own *own, struct cr_err *err)
 		return cr_err_sys(err, "ARCH_SET_CPUID");
 	if (own->mempolicy && syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0) < 0)
 		return cr_err_sys(err, "set_mempolicy");
+	if (own->altstack && sigaltstack(&none, NULL) < 0)
+		return cr_err_sys(err, "sigaltstack");
 	return 0;
 }
 

@@ -89,7 +89,7 @@ struct own { /* what we have from who called us, see own.h */
 	uint64_t ignored;	/* signals */
 	int oom_score_adj;
 	uint32_t coredump_filter;
-	bool thp_disable, memory_merge, io_flusher, mce_kill, no_tsc, no_cpuid, mempolicy;
+	bool thp_disable, memory_merge, io_flusher, mce_kill, no_tsc, no_cpuid, mempolicy, altstack;
 };
 
 struct restore {
