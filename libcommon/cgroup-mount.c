@@ -11,22 +11,6 @@
 #include "clean.h"
 #include "proc.h"
 
-/* mountinfo writes a blank as \040. */
-static void unescape(char *s)
-{
-	char *out = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] && s[2] && s[3]) {
-			*out++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
-			s += 3;
-		} else {
-			*out++ = *s;
-		}
-	}
-	*out = '\0';
-}
-
 /* Is @word, up to a comma or its end, among the options? */
 static bool has_option(const char *options, const char *word)
 {
@@ -47,8 +31,8 @@ static int see_mount(char *line, struct cr_hierarchy *list, unsigned int count, 
 	if (!rest || sscanf(rest, " - %15s %*s %511s", type, options) != 2 ||
 	    sscanf(line, "%*u %*u %*s %4095s %4095s", root, mount) != 2)
 		return 0;
-	unescape(root);
-	unescape(mount);
+	cr_proc_unescape(root);
+	cr_proc_unescape(mount);
 	for (unsigned int i = 0; i < count; i++) {
 		struct cr_hierarchy *h = &list[i];
 

@@ -117,6 +117,21 @@ int cr_proc_link(pid_t pid, const char *file, char *buf, size_t size, struct cr_
 	return 0;
 }
 
+void cr_proc_unescape(char *s)
+{
+	char *out = s;
+
+	for (; *s; s++) {
+		if (s[0] == '\\' && s[1] && s[2] && s[3]) {
+			*out++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
+			s += 3;
+		} else {
+			*out++ = *s;
+		}
+	}
+	*out = '\0';
+}
+
 int cr_proc_stat(pid_t pid, struct cr_proc_stat *st, struct cr_err *err)
 {
 	cr_auto_free char *text = NULL;

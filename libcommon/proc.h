@@ -19,6 +19,9 @@ int cr_proc_read(pid_t pid, const char *file, char **text, size_t *len, struct c
 /* The target of the symbolic link /proc/PID/FILE in @buf, always terminated. */
 int cr_proc_link(pid_t pid, const char *file, char *buf, size_t size, struct cr_err *err) CR_MUST;
 
+/* In place: mountinfo and its like write a blank as \040. */
+void cr_proc_unescape(char *s);
+
 /* Fields of /proc/PID/stat, by their numbers in proc(5); fields 1 to 52. */
 struct cr_proc_stat {
 	char comm[64];

@@ -33,22 +33,6 @@ static int try_mount(const char *mount, struct file_handle *h, Cr__FileRef *ref,
 	return cr_fileref_fill(fd, path, false, ref, err);
 }
 
-/* mountinfo writes a blank as \040. */
-static void unescape(char *s)
-{
-	char *out = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] && s[2] && s[3]) {
-			*out++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
-			s += 3;
-		} else {
-			*out++ = *s;
-		}
-	}
-	*out = '\0';
-}
-
 int by_handle_ref(dev_t dev, int type, const uint8_t *handle, size_t len, Cr__FileRef *ref,
 		  struct cr_err *err)
 {
@@ -72,7 +56,7 @@ int by_handle_ref(dev_t dev, int type, const uint8_t *handle, size_t len, Cr__Fi
 		if (sscanf(line, "%*u %*u %u:%u %*s %4095s", &ma, &mi, mount) != 3 ||
 		    makedev(ma, mi) != dev)
 			continue;
-		unescape(mount);
+		cr_proc_unescape(mount);
 		ret = try_mount(mount, h, ref, err);
 	}
 	return ret;

@@ -114,6 +114,7 @@ static int find_mount(const struct mark *k, Cr__FileRef *ref, struct cr_err *err
 			    id != k->mnt_id :
 			    ma << 20 != (k->sdev & ~0xfffffu) || mi != (k->sdev & 0xfffff))
 			continue;
+		cr_proc_unescape(path);
 		/* Another mount may be upon it. */
 		if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &st) == 0 &&
 		    st.stx_mask & STATX_MNT_ID && st.stx_mnt_id == id && lstat(path, &sb) == 0)
