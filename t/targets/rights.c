@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -186,6 +187,12 @@ static void set_up_kinds(void)
 	fd = new_file("deleted", "ghostly");
 	t_must(unlink("deleted"));
 	give(seq[1], "deleted", fd);
+	/* One that would block, and one that is told so afterwards. */
+	give(seq[1], "event", t_must(eventfd(3, 0)));
+	fd = t_must(inotify_init1(0));
+	t_must(inotify_add_watch(fd, "/", IN_DELETE_SELF));
+	t_must(fcntl(fd, F_SETFL, O_NONBLOCK | O_APPEND));
+	give(seq[1], "watch", fd);
 	fd = t_must(timerfd_create(CLOCK_MONOTONIC, 0));
 	t_must(timerfd_settime(fd, 0, &its, NULL));
 	give(seq[1], "timer", fd);
@@ -218,6 +225,13 @@ static void check_kinds(void)
 	expect_bytes("its end", in, "");
 	fd = expect_one("a deleted file", seq[0], "deleted");
 	expect_bytes("a deleted file", fd, "ostly");
+	fd = expect_one("an eventfd", seq[0], "event");
+	t_same("its flags", O_RDWR, (uint64_t)fcntl(fd, F_GETFL));
+	t_must(read(fd, &times, sizeof(times)));
+	t_same("its count", 3, times);
+	fd = expect_one("an inotify", seq[0], "watch");
+	t_same("its flags", O_NONBLOCK | O_APPEND, (uint64_t)fcntl(fd, F_GETFL));
+	t_same("its watch", 0, (uint64_t)inotify_rm_watch(fd, 1));
 	fd = expect_one("a timer", seq[0], "timer");
 	t_same("a timer goes on", 8, (uint64_t)read(fd, &times, sizeof(times)));
 	fd = expect_one("a memfd", seq[0], "memory");

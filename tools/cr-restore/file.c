@@ -173,12 +173,41 @@ static int open_one(struct restore *r, struct file_image *f, struct cr_err *err)
 	return 0;
 }
 
+/*
+ * The flags that F_SETFL changes, in whatever way the description was made; what
+ * has been inherited is not ours alone (inherit.c), and O_ASYNC is set by owner.c.
+ */
+static int set_flags(const struct file_image *f, int fd, struct cr_err *err)
+{
+	static const int settable = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
+	const ProtobufCMessage *m = f->msg;
+	const ProtobufCFieldDescriptor *field =
+		protobuf_c_message_descriptor_get_field_by_name(m->descriptor, "open_flags");
+	uint32_t flags;
+	int have;
+
+	if (!field || f->kind == CR_KIND_EXTERNAL)
+		return 0;
+	flags = *(const uint32_t *)((const char *)m + field->offset);
+	have = fcntl(fd, F_GETFL);
+	if (have < 0)
+		return cr_err_sys(err, "F_GETFL");
+	if (flags & O_PATH || (have & settable) == (int)(flags & settable))
+		return 0;
+	if (fcntl(fd, F_SETFL, (have & ~settable) | (int)(flags & settable)) < 0)
+		return cr_err_sys(err, "F_SETFL");
+	return 0;
+}
+
 static int open_stashed(struct restore *r, struct file_image *f, struct cr_err *err)
 {
 	if (open_one(r, f, err) < 0)
 		return -1;
 	f->fd = file_stash(r, f->fd, err);
-	return f->fd < 0 ? -1 : 0;
+	if (f->fd < 0)
+		return -1;
+	/* What only a message has is in no table where that is done. */
+	return f->first_user ? 0 : set_flags(f, f->fd, err);
 }
 
 static bool is_of_tree(const struct restore *r, const struct file_image *f)
@@ -320,32 +349,6 @@ static int place_all(struct restore *r, const struct task_image *t, Cr__Fd **fds
 		if (opened)
 			f->fd = (int)fds[n]->fd;
 	}
-	return 0;
-}
-
-/*
- * The flags that F_SETFL changes, in whatever way the description was made; what
- * has been inherited is not ours alone (inherit.c), and O_ASYNC is set by owner.c.
- */
-static int set_flags(const struct file_image *f, int fd, struct cr_err *err)
-{
-	static const int settable = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
-	const ProtobufCMessage *m = f->msg;
-	const ProtobufCFieldDescriptor *field =
-		protobuf_c_message_descriptor_get_field_by_name(m->descriptor, "open_flags");
-	uint32_t flags;
-	int have;
-
-	if (!field || f->kind == CR_KIND_EXTERNAL)
-		return 0;
-	flags = *(const uint32_t *)((const char *)m + field->offset);
-	have = fcntl(fd, F_GETFL);
-	if (have < 0)
-		return cr_err_sys(err, "F_GETFL");
-	if (flags & O_PATH || (have & settable) == (int)(flags & settable))
-		return 0;
-	if (fcntl(fd, F_SETFL, (have & ~settable) | (int)(flags & settable)) < 0)
-		return cr_err_sys(err, "F_SETFL");
 	return 0;
 }
 

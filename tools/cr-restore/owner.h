@@ -10,7 +10,7 @@
 
 #include "restore.h"
 
-/* A descriptor of ours for description @id, from a process of the tree. */
+/* A descriptor of ours for description @id, from ourselves or a process of the tree. */
 int owner_get_file(struct restore *r, uint32_t id, struct cr_err *err) CR_MUST;
 
 int owner_set_async(struct restore *r, uint32_t file, int fd, struct cr_err *err) CR_MUST;

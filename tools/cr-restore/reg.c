@@ -92,8 +92,6 @@ static int seek_late(struct restore *r, const struct file_image *f, struct cr_er
 
 	if (!m->pos || !is_made_up(m) || inherit_find(r, m->ref->path) >= 0)
 		return 0;
-	if (f->fd >= 0)
-		return set_position(m, f->fd, err);
 	fd = owner_get_file(r, m->id, err);
 	return fd < 0 ? -1 : set_position(m, fd, err);
 }
