@@ -90,12 +90,6 @@ static struct reads *make_reads(struct restore *r, struct arena *a, struct cr_er
 	return q;
 }
 
-static void expect(struct cr_op *op, int64_t want)
-{
-	op->expect = CR_EXPECT_EQUAL;
-	op->want = want;
-}
-
 static void submit(struct vec *v, const Cr__AioContext *m, struct reads *q, uint32_t count,
 		   bool reap)
 {
@@ -105,13 +99,13 @@ static void submit(struct vec *v, const Cr__AioContext *m, struct reads *q, uint
 		/* No more than it takes. */
 		if (n >= m->n_events)
 			n = m->n_events - 1;
-		expect(vec_sys(v, LABEL_REGISTER, SYS_io_submit, (int64_t)m->address, n,
-			       P(q->list)),
-		       n);
+		vec_want(vec_sys(v, LABEL_REGISTER, SYS_io_submit, (int64_t)m->address, n,
+				 P(q->list)),
+			 n);
 		if (reap)
-			expect(vec_sys(v, LABEL_REGISTER, SYS_io_getevents, (int64_t)m->address, n,
-				       n, P(q->events), 0),
-			       n);
+			vec_want(vec_sys(v, LABEL_REGISTER, SYS_io_getevents, (int64_t)m->address,
+					 n, n, P(q->events), 0),
+				 n);
 		count -= n;
 	}
 }

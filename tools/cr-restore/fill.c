@@ -167,8 +167,7 @@ int fill_pages(struct restore *r, const struct task_image *t, const struct exten
 			return -1;
 		op = vec_sys(v, LABEL_FILL, SYS_preadv, r->bulk[x->bulk].fd[0], P(iov), (int64_t)n,
 			     (int64_t)x->offset);
-		op->expect = CR_EXPECT_EQUAL;
-		op->want = (int64_t)bytes;
+		vec_want(op, (int64_t)bytes);
 		i += n;
 	}
 	return 0;

@@ -143,8 +143,6 @@ static int uring_open(struct restore *r, const void *msg, struct cr_err *err)
 		return cr_err_set(err, CR_SYSTEM, "io_uring: its memory is laid out otherwise");
 	if (make(m, fd, &p, err) < 0)
 		return cr_err_wrap(err, "io_uring");
-	if (m->open_flags & O_NONBLOCK && fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-		return cr_err_sys(err, "F_SETFL");
 	return cr_steal_fd(&fd);
 }
 

@@ -56,14 +56,7 @@ static void reserve(struct vec *v, uint64_t start, uint64_t end)
 		return;
 	op = vec_sys(v, LABEL_MAP, SYS_mmap, (int64_t)start, (int64_t)(end - start), PROT_NONE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-	op->expect = CR_EXPECT_EQUAL;
-	op->want = (int64_t)start;
-}
-
-static void give_back(struct vec *v, uint64_t start, uint64_t end)
-{
-	if (start < end)
-		vec_sys(v, LABEL_UNMAP, SYS_munmap, (int64_t)start, (int64_t)(end - start));
+	vec_want(op, (int64_t)start);
 }
 
 /* For each free range between those that are taken. */
@@ -93,16 +86,15 @@ static int map_ring(struct restore *r, const struct task_image *t, struct vec *v
 	int fd;
 
 	if (!vma->ino) {
-		give_back(v, vma->start, vma->end);
+		vec_unmap(v, vma->start, vma->end);
 		return aio_make(r, t, vma, v, a, err);
 	}
 	if (uring_of_mapping(r, t, vma, &fd, err) < 0)
 		return cr_err_wrap(err, "vma %" PRIx64, vma->start);
-	give_back(v, vma->start, vma->end);
+	vec_unmap(v, vma->start, vma->end);
 	op = vec_sys(v, LABEL_MAP, SYS_mmap, 0, len, vma->prot, MAP_SHARED, fd,
 		     (int64_t)vma->pgoff);
-	op->expect = CR_EXPECT_EQUAL;
-	op->want = (int64_t)vma->start;
+	vec_want(op, (int64_t)vma->start);
 	return 0;
 }
 
@@ -122,5 +114,5 @@ int mem_map_rings(struct restore *r, const struct task_image *t, const struct ag
 		if (map_ring(r, t, v, a, vma, err) < 0)
 			return -1;
 	}
-	return any ? each_gap(v, t, p, true, give_back, err) : 0;
+	return any ? each_gap(v, t, p, true, vec_unmap, err) : 0;
 }

@@ -348,8 +348,7 @@ static int map_all(struct mapper *m, struct cr_err *err)
 			prot |= PROT_WRITE;
 		op = vec_sys(m->v, LABEL_MAP, SYS_mmap, (int64_t)vma->start, len, prot, flags, fd,
 			     (int64_t)vma->pgoff);
-		op->expect = CR_EXPECT_EQUAL;
-		op->want = (int64_t)vma->start;
+		vec_want(op, (int64_t)vma->start);
 		advise_size(m->v, vma);
 	}
 	return 0;

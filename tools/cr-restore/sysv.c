@@ -182,18 +182,6 @@ static bool is_first_part(const struct task_image *t, const Cr__Vma *vma)
 	return true;
 }
 
-static void unmap(struct vec *v, uint64_t start, uint64_t end)
-{
-	if (start < end)
-		vec_sys(v, LABEL_UNMAP, SYS_munmap, (int64_t)start, (int64_t)(end - start));
-}
-
-static void want_address(struct cr_op *op, uint64_t address)
-{
-	op->expect = CR_EXPECT_EQUAL;
-	op->want = (int64_t)address;
-}
-
 /* From the whole at @at each part goes to its place. */
 static void move_parts(const struct task_image *t, struct vec *v, const Cr__Vma *first, uint64_t at,
 		       uint64_t size)
@@ -206,13 +194,13 @@ static void move_parts(const struct task_image *t, struct vec *v, const Cr__Vma 
 
 		if (!is_same_attachment(vma, first))
 			continue;
-		unmap(v, done, at + vma->pgoff);
-		want_address(vec_sys(v, LABEL_MAP, SYS_mremap, (int64_t)(at + vma->pgoff), len, len,
-				     MREMAP_MAYMOVE | MREMAP_FIXED, (int64_t)vma->start),
-			     vma->start);
+		vec_unmap(v, done, at + vma->pgoff);
+		vec_want(vec_sys(v, LABEL_MAP, SYS_mremap, (int64_t)(at + vma->pgoff), len, len,
+				 MREMAP_MAYMOVE | MREMAP_FIXED, (int64_t)vma->start),
+			 (int64_t)vma->start);
 		done = at + vma->pgoff + (uint64_t)len;
 	}
-	unmap(v, done, at + size);
+	vec_unmap(v, done, at + size);
 }
 
 /*
@@ -234,11 +222,12 @@ int sysv_map(const struct restore *r, const struct task_image *t, const struct a
 	if (!at)
 		return cr_err_set(err, CR_REFUSED, "no room to attach all of a System V segment");
 	if (whole || is_first_part(t, vma)) {
-		want_address(vec_sys(v, LABEL_MAP, SYS_shmat, s->shmid, (int64_t)at, flags), at);
+		vec_want(vec_sys(v, LABEL_MAP, SYS_shmat, s->shmid, (int64_t)at, flags),
+			 (int64_t)at);
 		if (extent > size)
-			want_address(vec_sys(v, LABEL_MAP, SYS_mremap, (int64_t)at, (int64_t)size,
-					     (int64_t)extent, 0),
-				     at);
+			vec_want(vec_sys(v, LABEL_MAP, SYS_mremap, (int64_t)at, (int64_t)size,
+					 (int64_t)extent, 0),
+				 (int64_t)at);
 		if (!whole)
 			move_parts(t, v, vma, at, extent);
 	}

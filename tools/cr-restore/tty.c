@@ -172,11 +172,8 @@ static int open_one(struct restore *r, const Cr__Terminal *m, const Cr__Tty *t, 
 		return cr_err_set(err, CR_BAD_INPUT, "terminal %u: two masters", m->terminal);
 	if (fd < 0)
 		return -1;
-	if (t->master) {
-		if (fcntl(fd, F_SETFL, t->open_flags & O_NONBLOCK) < 0)
-			return cr_err_sys(err, "F_SETFL");
+	if (t->master)
 		*master = -1;
-	}
 	if (t->hung_up && ioctl(fd, TIOCVHANGUP) < 0) {
 		cr_err_sys(err, "TIOCVHANGUP");
 		close(fd);

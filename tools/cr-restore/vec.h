@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 
 #include "../../pie/agent.h"
 #include "err.h"
@@ -74,10 +75,24 @@ struct cr_op *vec_op(struct vec *v, enum cr_op_type type, enum label label, cons
 		op_->nr = (number);                                                         \
 		op_;                                                                        \
 	})
+/* It must return just this. */
+static inline void vec_want(struct cr_op *op, int64_t result)
+{
+	op->expect = CR_EXPECT_EQUAL;
+	op->want = result;
+}
+
 /* The result does not matter. */
 #define vec_try(...) (vec_sys(__VA_ARGS__)->expect = CR_EXPECT_ANY)
 
 #define P(ptr) ((int64_t)(uintptr_t)(ptr))
+
+/* Nothing when it is empty. */
+static inline void vec_unmap(struct vec *v, uint64_t start, uint64_t end)
+{
+	if (start < end)
+		vec_sys(v, LABEL_UNMAP, SYS_munmap, (int64_t)start, (int64_t)(end - start));
+}
 
 /* The vector in the arena; frees what the builder had. */
 struct cr_vector *vec_finish(struct vec *v, struct arena *a, struct cr_agent_ctl *ctl, uint32_t tid,
