@@ -15,6 +15,7 @@
 #include "fault.h"
 #include "fileref.h"
 #include "image.h"
+#include "ns.h"
 
 #define DELETED " (deleted)"
 #define CHUNK (256u << 10)
@@ -28,11 +29,6 @@ size_t cr_ghost_path_len(const char *path)
 	size_t len = strlen(path);
 
 	return len > tail && strcmp(path + len - tail, DELETED) == 0 ? len - tail : len;
-}
-
-static uint64_t ns(const struct timespec *ts)
-{
-	return (uint64_t)ts->tv_sec * 1000000000u + (uint64_t)ts->tv_nsec;
 }
 
 /* The kernel calls a file that never had a name by its number. */
@@ -54,8 +50,8 @@ void cr_ghost_fill_stat(const struct stat *sb, Cr__Ghost *g)
 	g->gid = sb->st_gid;
 	g->size = (uint64_t)sb->st_size;
 	g->rdev = sb->st_rdev;
-	g->atime_ns = ns(&sb->st_atim);
-	g->mtime_ns = ns(&sb->st_mtim);
+	g->atime_ns = cr_ns(&sb->st_atim);
+	g->mtime_ns = cr_ns(&sb->st_mtim);
 	g->nlink = (uint32_t)sb->st_nlink;
 }
 

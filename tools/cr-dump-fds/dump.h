@@ -60,7 +60,7 @@ struct file {
 	bool found;		/* .sb is of what its path leads to, which is the file */
 	char *target;		/* what /proc/PID/fd/N says */
 	char *info;		/* text of fdinfo; after dump() only when deferred */
-	bool deferred;		/* set by dump(): call late() */
+	bool deferred;		/* set by dump(), or there is none: call late() */
 	int own;		/* a descriptor of ours for it during dump(), else -1 */
 	bool locks_seen;
 	const struct file_kind *kind;
@@ -86,6 +86,7 @@ struct file_kind {
 	const char *name;
 	/* The first match in the table decides. */
 	bool (*match)(const struct file *f);
+	/* NULL: nothing to do before late(). */
 	int (*dump)(struct dump *d, struct file *f, struct cr_err *err);
 	/* All processes have been seen; both may be NULL. */
 	int (*late)(struct dump *d, struct file *f, struct cr_err *err);

@@ -35,14 +35,6 @@ static bool match(const struct file *f)
 	return file_target_is(f, "anon_inode:[eventpoll]");
 }
 
-static int dump(struct dump *d, struct file *f, struct cr_err *err)
-{
-	(void)d;
-	(void)err;
-	f->deferred = true;
-	return 0;
-}
-
 /* "tfd: 5 events: 19 data: 7ffd00000005  pos:0 ino:61 sdev:7" */
 static int parse_items(const struct file *f, struct item **out, size_t *count, struct cr_err *err)
 {
@@ -256,6 +248,5 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 const struct file_kind kind_epoll = {
 	.name = "epoll",
 	.match = match,
-	.dump = dump,
 	.late = late,
 };

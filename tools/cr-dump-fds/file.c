@@ -153,7 +153,10 @@ static int dump_as_kind(struct dump *d, struct file *f, struct cr_err *err)
 	while (!file_kinds[i]->match(f))
 		i++;
 	f->kind = file_kinds[i];
-	return f->kind->dump(d, f, err);
+	if (f->kind->dump)
+		return f->kind->dump(d, f, err);
+	f->deferred = true;
+	return 0;
 }
 
 static int dump_own(struct dump *d, struct file *f, struct cr_err *err)

@@ -51,14 +51,6 @@ static bool match(const struct file *f)
 	return file_target_is(f, "anon_inode:[io_uring]");
 }
 
-static int dump(struct dump *d, struct file *f, struct cr_err *err)
-{
-	(void)d;
-	(void)err;
-	f->deferred = true;
-	return 0;
-}
-
 static int refuse(struct dump *d, const struct file *f, const char *what, struct cr_err *err)
 {
 	char text[200];
@@ -362,7 +354,6 @@ static int finish(struct dump *d, struct cr_err *err)
 const struct file_kind kind_io_uring = {
 	.name = "io_uring",
 	.match = match,
-	.dump = dump,
 	.late = late,
 	.finish = finish,
 };

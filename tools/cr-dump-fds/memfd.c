@@ -35,14 +35,6 @@ static bool match(const struct file *f)
 	       f->sb.st_dev == own_tmpfs();
 }
 
-static int dump(struct dump *d, struct file *f, struct cr_err *err)
-{
-	(void)d;
-	(void)err;
-	f->deferred = true;
-	return 0;
-}
-
 /* One that can be read, also when ours is O_PATH. */
 static int get_readable(const struct file *f, struct cr_err *err)
 {
@@ -101,6 +93,5 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 const struct file_kind kind_memfd = {
 	.name = "memfd",
 	.match = match,
-	.dump = dump,
 	.late = late,
 };

@@ -59,14 +59,6 @@ static int refuse(struct dump *d, const struct file *f, const char *what, const 
 	return file_refuse(d, f, KIND, what, remedy, err);
 }
 
-static int dump(struct dump *d, struct file *f, struct cr_err *err)
-{
-	(void)d;
-	(void)err;
-	f->deferred = true;
-	return 0;
-}
-
 /* What is wrong with one without a name?  0: nothing, 1: it is refused. */
 static int check_unlinked(struct dump *d, const struct file *f, const Cr__Mqueue *m,
 			  struct cr_err *err)
@@ -155,6 +147,5 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 const struct file_kind kind_mqueue = {
 	.name = "mqueue",
 	.match = match,
-	.dump = dump,
 	.late = late,
 };

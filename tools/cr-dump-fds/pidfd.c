@@ -13,14 +13,6 @@ static bool match(const struct file *f)
 	return file_target_is(f, "anon_inode:[pidfd]") || file_target_is(f, "pidfd:[");
 }
 
-static int dump(struct dump *d, struct file *f, struct cr_err *err)
-{
-	(void)d;
-	(void)err;
-	f->deferred = true;
-	return 0;
-}
-
 static int late(struct dump *d, struct file *f, struct cr_err *err)
 {
 	Cr__PidFd m = CR__PID_FD__INIT;
@@ -50,6 +42,5 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 const struct file_kind kind_pidfd = {
 	.name = "pidfd",
 	.match = match,
-	.dump = dump,
 	.late = late,
 };

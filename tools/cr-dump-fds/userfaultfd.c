@@ -18,14 +18,6 @@ static bool match(const struct file *f)
 	return file_target_is(f, "anon_inode:[userfaultfd]");
 }
 
-static int dump(struct dump *d, struct file *f, struct cr_err *err)
-{
-	(void)d;
-	(void)err;
-	f->deferred = true;
-	return 0;
-}
-
 /* NULL, or why it cannot be carried. */
 static const char *look(const struct dump *d, const struct file *f, struct peek *p, int fd,
 			Cr__UserFaultFd *m)
@@ -69,6 +61,5 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 const struct file_kind kind_userfaultfd = {
 	.name = "userfaultfd",
 	.match = match,
-	.dump = dump,
 	.late = late,
 };

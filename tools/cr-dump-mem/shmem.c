@@ -9,6 +9,7 @@
 
 #include "clean.h"
 #include "ghost.h"
+#include "ns.h"
 #include "pagemap.h"
 
 #define MEMFD "/memfd:"
@@ -47,11 +48,6 @@ static int add_spans(struct batch *b, int fd, uint64_t size, struct cr_err *err)
 	return 0;
 }
 
-static uint64_t ns(const struct timespec *ts)
-{
-	return (uint64_t)ts->tv_sec * 1000000000 + (uint64_t)ts->tv_nsec;
-}
-
 static int put(struct dump *d, int fd, const char *path, const struct stat *sb, uint32_t id,
 	       struct cr_err *err)
 {
@@ -76,8 +72,8 @@ static int put(struct dump *d, int fd, const char *path, const struct stat *sb, 
 		if (seals < 0)
 			return cr_err_sys(err, "F_GET_SEALS");
 		m.seals = (uint32_t)seals;
-		m.atime_ns = ns(&sb->st_atim);
-		m.mtime_ns = ns(&sb->st_mtim);
+		m.atime_ns = cr_ns(&sb->st_atim);
+		m.mtime_ns = cr_ns(&sb->st_mtim);
 	}
 	return cr_stage_put(d->st, CR_KIND_SHMEM, &m, err);
 }

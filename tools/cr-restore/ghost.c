@@ -20,10 +20,10 @@
 #include "image.h"
 #include "memfd.h"
 #include "msg.h"
+#include "ns.h"
 #include "ref.h"
 
 #define COPY_CHUNK (1u << 20)
-#define NS 1000000000ull
 #define MEMFD "/memfd:"
 
 int ghosts_check(struct restore *r, struct cr_err *err)
@@ -111,8 +111,8 @@ static int make_node(const Cr__Ghost *g, const char *path)
 static void set_attributes(const Cr__Ghost *g, const char *path)
 {
 	struct timespec times[2] = {
-		{ (time_t)(g->atime_ns / NS), (long)(g->atime_ns % NS) },
-		{ (time_t)(g->mtime_ns / NS), (long)(g->mtime_ns % NS) },
+		cr_ns_timespec(g->atime_ns),
+		cr_ns_timespec(g->mtime_ns),
 	};
 
 	/* Best effort: a file system may know none of these. */
@@ -128,8 +128,8 @@ static void set_attributes(const Cr__Ghost *g, const char *path)
 static int set_fd_attributes(const Cr__Ghost *g, int fd, struct cr_err *err)
 {
 	struct timespec times[2] = {
-		{ (time_t)(g->atime_ns / NS), (long)(g->atime_ns % NS) },
-		{ (time_t)(g->mtime_ns / NS), (long)(g->mtime_ns % NS) },
+		cr_ns_timespec(g->atime_ns),
+		cr_ns_timespec(g->mtime_ns),
 	};
 
 	if (fchown(fd, g->uid, g->gid) < 0 || fchmod(fd, (mode_t)(g->mode & 07777)) < 0)

@@ -13,10 +13,10 @@
 #include "crc32c.h"
 #include "file.h"
 #include "memfd.h"
+#include "ns.h"
 #include "sysv.h"
 
 #define PAGE 4096ull
-#define NS 1000000000ull
 
 int shmems_check(struct restore *r, struct cr_err *err)
 {
@@ -153,8 +153,8 @@ static int set_attributes(const struct restore *r, const Cr__Shmem *s, int fd, s
 static int set_times(const Cr__Shmem *s, int fd, struct cr_err *err)
 {
 	struct timespec times[2] = {
-		{ (time_t)(s->atime_ns / NS), (long)(s->atime_ns % NS) },
-		{ (time_t)(s->mtime_ns / NS), (long)(s->mtime_ns % NS) },
+		cr_ns_timespec(s->atime_ns),
+		cr_ns_timespec(s->mtime_ns),
 	};
 
 	if (futimens(fd, times) < 0)

@@ -14,38 +14,31 @@
 #include "boot.h"
 #include "clean.h"
 #include "file-kinds.h"
+#include "ns.h"
 #include "restore.h"
 
 #ifndef TFD_IOC_SET_TICKS /* 3.17 */
 #define TFD_IOC_SET_TICKS _IOW('T', 0, uint64_t)
 #endif
-#define NS 1000000000ull
 
 static bool same_clock(const struct restore *r, uint32_t clock)
 {
 	return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_ALARM || boot_is_same(r);
 }
 
-static struct timespec to_timespec(uint64_t ns)
-{
-	return (struct timespec){ (time_t)(ns / NS), (long)(ns % NS) };
-}
-
 static int arm(const struct restore *r, int fd, const Cr__TimerFd *m, struct cr_err *err)
 {
-	struct itimerspec its = { .it_interval = to_timespec(m->interval_ns) };
+	struct itimerspec its = { .it_interval = cr_ns_timespec(m->interval_ns) };
 	uint64_t value = m->value_ns;
 	struct timespec now;
 
 	if (m->settime_flags & TFD_TIMER_ABSTIME) {
 		if (clock_gettime((clockid_t)m->clock, &now) < 0)
 			return cr_err_sys(err, "clock_gettime");
-		value += same_clock(r, m->clock) ?
-				 m->clock_ns :
-				 (uint64_t)now.tv_sec * NS + (uint64_t)now.tv_nsec;
+		value += same_clock(r, m->clock) ? m->clock_ns : cr_ns(&now);
 	}
 	if (m->value_ns)
-		its.it_value = to_timespec(value);
+		its.it_value = cr_ns_timespec(value);
 	if (timerfd_settime(fd, (int)m->settime_flags, &its, NULL) < 0)
 		return cr_err_sys(err, "timerfd_settime");
 	return 0;

@@ -10,10 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ns.h"
 #include "prctl-nr.h"
 #include "timer-clock.h"
 
-#define NS 1000000000ull
 #define SIGSET_BYTES 8
 
 /* Older kernels count: timers up to the id are made and deleted. */
@@ -128,11 +128,6 @@ bool timers_any(const struct task_image *t)
 	return false;
 }
 
-static struct timespec timespec_of(uint64_t ns)
-{
-	return (struct timespec){ (time_t)(ns / NS), (long)(ns % NS) };
-}
-
 static bool queued(const ProtobufCBinaryData *list, size_t count, uint32_t signo)
 {
 	for (size_t i = 0; i < count; i++)
@@ -157,7 +152,7 @@ static bool can_overrun(const struct task_image *t, const Cr__PosixTimer *m)
 	    queued(th->signals, th->n_signals, m->signal))
 		return false;
 	return clock_gettime(m->clock, &now) == 0 &&
-	       m->overrun + 1 < (uint64_t)now.tv_sec * NS / m->interval_ns;
+	       m->overrun + 1 < (uint64_t)now.tv_sec * 1000000000 / m->interval_ns;
 }
 
 /* Take the signal that the timer has sent: all signals are blocked here. */
@@ -183,8 +178,8 @@ static int start(const struct task_image *t, const Cr__PosixTimer *m, struct vec
 
 	if (!its)
 		return -1;
-	its->it_interval = timespec_of(m->interval_ns);
-	its->it_value = timespec_of(m->left_ns ? m->left_ns : 1);
+	its->it_interval = cr_ns_timespec(m->interval_ns);
+	its->it_value = cr_ns_timespec(m->left_ns ? m->left_ns : 1);
 	if (m->pending && m->interval_ns && is_real(m))
 		ago = m->interval_ns;
 	else if (overrun)
