@@ -154,7 +154,7 @@ int main(void)
 	expect(registered(), "a range registered with a userfaultfd");
 	expect(secret(), "secret memory");
 	expect(perf(), "a perf event ring");
-	expect(packets(), "the ring of a packet socket");
+	expect(packets(), "memory of a socket (packet ring, TCP zero-copy)");
 	expect(huge(), "huge pages");
 	expect(sysv(), "a locked System V segment");
 	expect(device(), "the device /dev/mem");

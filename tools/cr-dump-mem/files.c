@@ -64,7 +64,8 @@ static const struct {
 	{ 0x444d4142, NULL, "a DMA buffer", "close it before the dump" },
 	{ 0, "anon_inode:[io_uring]", "an io_uring", "close it before the dump" },
 	{ 0, "anon_inode:[perf_event]", "a perf event ring", "close it before the dump" },
-	{ 0, "socket:", "the ring of a packet socket", "close it before the dump" },
+	{ 0, "socket:", "memory of a socket (packet ring, TCP zero-copy)",
+	  "close it before the dump" },
 	{ 0, "", "an object of the kernel", "close it before the dump" },
 };
 
