@@ -84,6 +84,20 @@ static void doze(void)
 	CALL(nanosleep, &ts, NULL, 0, 0);
 }
 
+/* It can only be read by setting it, and others share it. */
+static long get_umask(void)
+{
+	static int lock;
+	long mask;
+
+	while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE))
+		doze();
+	mask = CALL(umask, 0, 0, 0, 0);
+	CALL(umask, mask, 0, 0, 0);
+	__atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
+	return mask;
+}
+
 static void look(struct state *s)
 {
 	struct rlimit limit;
@@ -93,8 +107,7 @@ static void look(struct state *s)
 	s->pgid = CALL(getpgid, 0, 0, 0, 0);
 	s->sid = CALL(getsid, 0, 0, 0, 0);
 	s->uid = CALL(getuid, 0, 0, 0, 0);
-	s->umask = CALL(umask, 0, 0, 0, 0);
-	CALL(umask, s->umask, 0, 0, 0);
+	s->umask = get_umask();
 	s->fds = 0;
 	for (int i = 0; i < N; i++)
 		if (CALL(fcntl, FIRST_FD + i, F_GETFD, 0, 0) >= 0)

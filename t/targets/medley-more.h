@@ -403,6 +403,21 @@ static void open_more(void)
 	}
 }
 
+/* A lock of /dev/null, or of the inode of all eventfds, is in the way of others. */
+static bool is_ours(int fd)
+{
+	char path[32], to[PATH_MAX];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, to, sizeof(to) - 1);
+	if (n < 0)
+		return false;
+	to[n] = 0;
+	return strncmp(to, t_dir, strlen(t_dir)) == 0 || strncmp(to, "/memfd:", 7) == 0 ||
+	       strncmp(to, "pipe:", 5) == 0 || strncmp(to, "socket:", 7) == 0;
+}
+
 /* By flock(2), fcntl(2) for the process, or for the description. */
 static void lock_file(void)
 {
@@ -411,6 +426,8 @@ static void lock_file(void)
 			    .l_len = chance(100) };
 	int fd = some_fd();
 
+	if (!is_ours(fd))
+		return;
 	switch (chance(4)) {
 	case 0:
 		flock(fd, LOCK_NB | (one_in(2) ? LOCK_SH : one_in(4) ? LOCK_UN : LOCK_EX));

@@ -18,7 +18,7 @@ struct member {
 
 /* Common to the tree. */
 static struct common {
-	uint32_t members, alive, forks, at_barrier[7];
+	uint32_t members, alive, at_barrier[7];
 	struct member member[MAX_TASKS];
 } * common;
 

@@ -19,26 +19,29 @@
 
 /* Tasks. */
 
+/* Threads that this process, or one that it comes from, has made. */
+static uint32_t started;
+
 __attribute__((noreturn)) static void *sleeper(void *arg)
 {
 	char name[16];
 
 	snprintf(name, sizeof(name), "s%zu", (size_t)arg);
 	prctl(PR_SET_NAME, name);
-	__atomic_add_fetch(&common->forks, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&started, 1, __ATOMIC_SEQ_CST);
 	for (;;)
 		t_sleep_ms(100000);
 }
 
 static void new_thread(void)
 {
-	uint32_t before = __atomic_load_n(&common->forks, __ATOMIC_SEQ_CST);
+	uint32_t before = __atomic_load_n(&started, __ATOMIC_SEQ_CST);
 	size_t number = chance(100);
 	pthread_t t;
 
 	/* Its stack is none of the area's, and it has its name before anyone looks. */
 	if (pthread_create(&t, NULL, sleeper, (void *)number) == 0)
-		while (__atomic_load_n(&common->forks, __ATOMIC_SEQ_CST) == before)
+		while (__atomic_load_n(&started, __ATOMIC_SEQ_CST) == before)
 			t_sleep_ms(1);
 }
 
