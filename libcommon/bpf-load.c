@@ -12,6 +12,7 @@
 #include "msg.h"
 
 #define LOG_BYTES 65536
+#define TOLD 400
 
 int bpf_call(int cmd, union bpf_attr *attr)
 {
@@ -33,6 +34,7 @@ int bpf_load(union bpf_attr *attr, const char *what)
 	/* Some helpers are for programs under the GPL alone. */
 	static const char licence[] = "Dual MIT/GPL";
 	cr_auto_free char *log = cr_verbose ? calloc(1, LOG_BYTES) : NULL;
+	size_t len;
 	int fd;
 
 	attr->license = (uintptr_t)licence;
@@ -44,6 +46,8 @@ int bpf_load(union bpf_attr *attr, const char *what)
 	attr->log_size = LOG_BYTES;
 	attr->log_level = 1;
 	fd = bpf_call(BPF_PROG_LOAD, attr);
-	cr_debug("no %s: %s\n%s", what, strerror(errno), log);
+	/* What the verifier objects to is the last that it says. */
+	len = strlen(log);
+	cr_debug("no %s: %s\n%s", what, strerror(errno), log + (len > TOLD ? len - TOLD : 0));
 	return fd;
 }

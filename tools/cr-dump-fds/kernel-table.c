@@ -23,7 +23,8 @@ struct raw {
 	uint64_t pos;
 	uint64_t ino;
 	uint64_t locks;		/* a pointer, or 0 */
-	uint64_t special;	/* not 0: it has an owner or a hint (F_SET_RW_HINT) */
+	uint64_t owner;		/* a pointer, or 0; 1 if that is not known */
+	uint64_t hint;		/* F_SET_RW_HINT */
 	uint64_t cloexec;	/* the word of the bitmap that its bit is in */
 	uint32_t fd;
 	uint32_t flags;
@@ -183,11 +184,11 @@ static void write_raw(struct program *p, const struct layout *l)
 	store(p, BPF_W, BPF_REG_10, RAW(dev), BPF_REG_2);
 	set(p, BPF_REG_2, 1);
 	if (l->owner >= 0 && l->hint >= 0) {
+		load(p, BPF_B, BPF_REG_2, BPF_REG_8, l->hint);
+		store(p, BPF_DW, BPF_REG_10, RAW(hint), BPF_REG_2);
 		load(p, BPF_DW, BPF_REG_2, BPF_REG_7, l->owner);
-		load(p, BPF_B, BPF_REG_3, BPF_REG_8, l->hint);
-		add(p, BPF_ALU64 | BPF_OR | BPF_X, BPF_REG_2, BPF_REG_3, 0, 0);
 	}
-	store(p, BPF_DW, BPF_REG_10, RAW(special), BPF_REG_2);
+	store(p, BPF_DW, BPF_REG_10, RAW(owner), BPF_REG_2);
 	/* task->files->fdt->close_on_exec[fd / 64] */
 	load(p, BPF_DW, BPF_REG_1, BPF_REG_1, l->files);
 	load(p, BPF_DW, BPF_REG_1, BPF_REG_1, l->fdt);
@@ -402,7 +403,7 @@ int kernel_table_read(struct kernel_table *t, pid_t tid, struct kernel_row **row
 			.dev_major = r.dev >> 20,
 			.dev_minor = r.dev & 0xfffff,
 			.locks = r.locks != 0,
-			.special = r.special != 0,
+			.special = r.owner || r.hint,
 			.target = len > sizeof(r) ? t->text + at + sizeof(r) : NULL,
 		};
 	}
