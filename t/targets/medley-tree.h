@@ -18,7 +18,7 @@ struct member {
 
 /* Common to the tree. */
 static struct common {
-	uint32_t members, alive, at_barrier[7];
+	uint32_t members, alive, at_barrier[7], looking;
 	struct member member[MAX_TASKS];
 } * common;
 
@@ -54,6 +54,21 @@ static void barrier(unsigned int n)
 	while (__atomic_load_n(&common->at_barrier[n], __ATOMIC_SEQ_CST) <
 	       __atomic_load_n(&common->alive, __ATOMIC_SEQ_CST))
 		t_sleep_ms(1);
+}
+
+/*
+ * One at a time: an epoll that another one watches is not ready while a third
+ * process asks it, which the other one takes for its end.
+ */
+static void begin_to_look(void)
+{
+	while (__atomic_exchange_n(&common->looking, 1, __ATOMIC_SEQ_CST))
+		t_sleep_ms(1);
+}
+
+static void end_of_look(void)
+{
+	__atomic_store_n(&common->looking, 0, __ATOMIC_SEQ_CST);
 }
 
 static int some_fd(void)

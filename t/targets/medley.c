@@ -247,6 +247,7 @@ static char *look(unsigned int first)
 	if (t.at == MAP_FAILED)
 		t_fatal("mmap");
 	barrier(first);
+	begin_to_look();
 	me->n = list_numbers("/proc/self/fd", me->fds, MAX_FDS);
 	say_area(&t);
 	for (size_t i = 0; i < me->n; i++)
@@ -257,6 +258,7 @@ static char *look(unsigned int first)
 		say_status(&t, tids[i]);
 	say_links(&t);
 	say_attributes(&t);
+	end_of_look();
 	barrier(first + 1);
 	if (me == common->member) {
 		say_tree(&t);
