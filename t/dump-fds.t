@@ -164,6 +164,51 @@ E
 	end_well($p);
 };
 
+subtest 'a terminal with a number that another devpts has too' => sub {
+	my $p = start(<<'E');
+m, s = os.openpty(); name = os.ttyname(s)
+open('name', 'w').write(name)
+E
+	wait_for(10, sub { -s "$p->{dir}/name" });
+	my ($number) = slurp("$p->{dir}/name") =~ m{/(\d+)$};
+	my $dir = tmpdir();
+	my $other = background(['unshare', '-m', 'sh', '-c', 'mount -t devpts none /dev/pts -o ' .
+		'newinstance,ptmxmode=0666 && exec python3 -c "$0" "$@"', <<'E', $number, "$dir/has"]);
+import os, sys, time
+while True:
+    m, s = os.openpty()
+    if int(os.path.basename(os.ttyname(s))) == int(sys.argv[1]):
+        break
+open(sys.argv[2], 'w').close()
+time.sleep(600)
+E
+	wait_for(20, sub { -e "$dir/has" }) or fail('another devpts');
+	my ($by, $res) = dump_of($p, $dump);
+	unlike($res->{err}, qr/outside of the tree/, 'is not taken for open outside');
+	kill 'KILL', $other;
+	finish($other, 5);
+	end_well($p);
+};
+
+subtest 'a status of packet mode' => sub {
+	my $p = start(<<'E');
+import pty, signal, termios
+m, s = pty.openpty()
+fcntl.ioctl(m, 0x5420, b'\1\0\0\0')	# TIOCPKT
+termios.tcflush(s, termios.TCIFLUSH)
+signal.signal(signal.SIGUSR1, lambda *a: open('got', 'w').write(os.read(m, 9).hex()))
+E
+	my ($by, $res) = dump_of($p, $dump);
+	like($res->{err}, qr{terminal \(/dev/pts/\d+\): a status of packet mode waits to be read},
+		'is refused');
+	kill 'USR1', $p->{pid};
+	wait_for(10, sub { -s "$p->{dir}/got" });
+	is(slurp("$p->{dir}/got"), '01', 'it is there still');
+	($by, $res) = dump_of($p, $dump);
+	unlike($res->{err}, qr/packet mode/, 'but not when it was read');
+	end_well($p);
+};
+
 subtest 'a directory that is watched by F_NOTIFY' => sub {
 	my $p = start(<<'E');
 import signal

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "clean.h"
@@ -18,7 +20,7 @@
 /* What is open outside, and in which process. */
 struct holders {
 	struct map pipes;	/* by inode */
-	struct map ptys;	/* by 1 + number */
+	struct map ptys;	/* by 1 + number, and by devpts too: see pty_key() */
 };
 
 static bool holds(pid_t pid, dev_t dev, ino_t ino, dev_t rdev)
@@ -76,6 +78,21 @@ static void note(struct map *map, uint64_t key, pid_t pid)
 		return;
 }
 
+/* Each devpts begins at 0; its device is that of the node. */
+static uint64_t pty_key(dev_t dev, uint64_t number)
+{
+	return (uint64_t)minor(dev) << 32 | (number + 1);
+}
+
+static void note_pty(struct holders *h, DIR *dir, const char *fd, uint64_t number, pid_t pid)
+{
+	struct stat st;
+
+	note(&h->ptys, pty_key(0, number), pid);
+	if (fstatat(dirfd(dir), fd, &st, 0) == 0)
+		note(&h->ptys, pty_key(st.st_dev, number), pid);
+}
+
 static void note_all(struct holders *h, pid_t pid)
 {
 	char path[64], link[64];
@@ -93,7 +110,7 @@ static void note_all(struct holders *h, pid_t pid)
 		link[n] = '\0';
 		if (strncmp(link, PTS, strlen(PTS)) == 0 &&
 		    cr_parse_u64(link + strlen(PTS), 10, 0, UINT32_MAX, &number) == 0)
-			note(&h->ptys, number + 1, pid);
+			note_pty(h, dir, e->d_name, number, pid);
 		if (strncmp(link, PIPE, strlen(PIPE)) != 0)
 			continue;
 		link[n - 1] = '\0';
@@ -138,11 +155,11 @@ bool holder_of_pipe(struct dump *d, ino_t ino, struct holder *out)
 	return h && found(&h->pipes, ino, out);
 }
 
-bool holder_of_pty(struct dump *d, unsigned int number, struct holder *out)
+bool holder_of_pty(struct dump *d, dev_t dev, unsigned int number, struct holder *out)
 {
 	const struct holders *h = holders_of(d);
 
-	return h && found(&h->ptys, (uint64_t)number + 1, out);
+	return h && found(&h->ptys, pty_key(dev, number), out);
 }
 
 void holder_describe(const struct holder *h, char *what, size_t size)

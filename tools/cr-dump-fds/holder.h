@@ -14,11 +14,12 @@ struct holder {
 bool holder_find(const struct dump *d, dev_t dev, ino_t ino, dev_t rdev, struct holder *out);
 
 /*
- * The same for a pipe of pipe(2) and for slave @number of a devpts, for many of
- * them: /proc is looked at once, when all of the tree is frozen.
+ * The same for a pipe of pipe(2) and for slave @number of the devpts on @dev, of
+ * any when that is 0, for many of them: /proc is looked at once, when all of the
+ * tree is frozen.
  */
 bool holder_of_pipe(struct dump *d, ino_t ino, struct holder *out);
-bool holder_of_pty(struct dump *d, unsigned int number, struct holder *out);
+bool holder_of_pty(struct dump *d, dev_t dev, unsigned int number, struct holder *out);
 
 /* "it is open outside of the tree too, in pid N (NAME)" */
 void holder_describe(const struct holder *h, char *what, size_t size);

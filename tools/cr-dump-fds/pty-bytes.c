@@ -165,7 +165,8 @@ static int why_not(const struct end *master, const struct end *slave, const Cr__
 		what = "an erasure is being echoed";
 	else if (slave->ld.echo_head != slave->ld.echo_tail)
 		what = "an echo waits for room";
-	else if (!m->orphan && (master->flagged || (m->packet && master->pktstatus)))
+	/* Who reads the master is told what has happened to the slave. */
+	else if (!m->orphan && (master->flagged || (m->packet && slave->pktstatus)))
 		what = "a status of packet mode waits to be read";
 	else if (master->stopped)
 		what = "the flow to its slave is stopped";

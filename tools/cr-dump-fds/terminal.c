@@ -191,6 +191,16 @@ static int put_bytes(struct dump *d, struct terminal *t, int fd, Cr__Terminal *m
 	return ret;
 }
 
+/* 0: not known, of what was opened as /dev/tty. */
+static dev_t devpts_of(struct file *slave)
+{
+	struct cr_err ignored;
+
+	if (!file_target_is(slave, "/dev/pts/") || file_stat(slave, &ignored) < 0)
+		return 0;
+	return slave->sb.st_dev;
+}
+
 static int put_pty(struct dump *d, struct terminal *t, int master, Cr__Terminal *m,
 		   struct cr_err *err)
 {
@@ -205,7 +215,7 @@ static int put_pty(struct dump *d, struct terminal *t, int master, Cr__Terminal 
 		return refuse(d, t, what, "dump a tree that has both", err);
 	}
 	/* Its own terminal would be another one afterwards. */
-	if (t->slave && holder_of_pty(d, minor(t->dev), &h)) {
+	if (t->slave && holder_of_pty(d, devpts_of(t->slave), minor(t->dev), &h)) {
 		holder_describe(&h, what, sizeof(what));
 		return refuse(d, t, what, "close it there", err);
 	}
