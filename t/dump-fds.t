@@ -164,6 +164,17 @@ E
 	end_well($p);
 };
 
+subtest 'bytes that a reader has left' => sub {
+	my $p = start(<<'E');
+r, w = os.pipe(); os.write(w, b'left'); os.close(r)
+fcntl.fcntl(w, fcntl.F_SETFL, os.O_ASYNC)
+E
+	my ($by, $res) = dump_of($p, $dump);
+	like($res->{err}, qr/pipe \(\S+\): 4 bytes are left by its reader, and its writer has O_ASYNC/,
+		'are refused when their writer gets signals');
+	end_well($p);
+};
+
 subtest 'a terminal with a number that another devpts has too' => sub {
 	my $p = start(<<'E');
 m, s = os.openpty(); name = os.ttyname(s)

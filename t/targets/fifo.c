@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fifos: bytes in them, both ends in one process or in two, a reader that
- * never had a writer, one whose writer is gone, O_RDWR, one that was deleted;
- * and pipes of packets.
+ * never had a writer, one whose writer is gone, a writer whose reader is gone,
+ * O_RDWR, one that was deleted; and pipes of packets.
  */
 #include <poll.h>
 #include <sys/ioctl.h>
 
 #include "target.h"
 
-static int both_r, both_w, lone, left, rdwr, dead_r, dead_w, up_r, up_w, down_w, down_r;
+static int both_r, both_w, lone, left, unread, rdwr, dead_r, dead_w, up_r, up_w, down_w, down_r;
 static int packets[2], mixed[2];
 
 static void make(const char *name)
@@ -47,6 +47,11 @@ static void set_up(void)
 	left = t_must(open("left", O_RDONLY | O_NONBLOCK));
 	fd = t_must(open("left", O_WRONLY));
 	put(fd, "left behind");
+	close(fd);
+	make("unread");
+	fd = t_must(open("unread", O_RDONLY | O_NONBLOCK));
+	unread = t_must(open("unread", O_WRONLY));
+	put(unread, "for the next one");
 	close(fd);
 	make("rdwr");
 	rdwr = t_must(open("rdwr", O_RDWR));
@@ -94,6 +99,9 @@ static void check(void)
 	expect("left behind", left, "left behind");
 	t_true("its writer is gone", events(left) & POLLHUP);
 	expect("then its end", left, "");
+	fd = t_must(open("unread", O_RDONLY | O_NONBLOCK));
+	expect("what the next reader finds", fd, "for the next one");
+	close(fd);
 	t_must(ioctl(rdwr, FIONREAD, &n));
 	t_same("bytes in one that is O_RDWR", 4, (uint64_t)n);
 	expect("they are", rdwr, "mine");

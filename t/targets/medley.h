@@ -190,8 +190,9 @@ static void say_content(struct text *t, int fd, const struct stat *st, short rev
 	int scratch[2], n = -1;
 
 	if (S_ISFIFO(st->st_mode) && revents & POLLERR) {
-		/* Nobody can read what may be in it. */
-		say(t, " capacity %d", fcntl(fd, F_GETPIPE_SZ));
+		/* Only a new reader could read what may be in it. */
+		ioctl(fd, FIONREAD, &n);
+		say(t, " bytes %d capacity %d", n, fcntl(fd, F_GETPIPE_SZ));
 	} else if (S_ISFIFO(st->st_mode)) {
 		ioctl(fd, FIONREAD, &n);
 		say(t, " bytes %d capacity %d", n, fcntl(fd, F_GETPIPE_SZ));

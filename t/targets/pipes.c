@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pipes: bytes in them, capacity, flags, both ends in one process or between
- * parent and child, ends that are closed, duplicates, and that the bytes keep
- * flowing.
+ * parent and child, ends that are closed, bytes that a reader who is gone has
+ * left, duplicates, and that the bytes keep flowing.
  */
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -36,6 +36,8 @@ static void set_up(void)
 		t_fatal("write");
 	close(closed_writer[1]);
 	t_must(pipe(closed_reader));
+	if (write(closed_reader[1], bytes, 100) != 100)
+		t_fatal("write");
 	close(closed_reader[0]);
 	t_must(pipe(empty));
 	t_must(pipe(full));
@@ -95,12 +97,17 @@ static void check_own(void)
 static void check_others(void)
 {
 	size_t got = 0;
-	char buf[4096], c = 1;
+	char buf[4096], path[32], c = 1;
+	int fd;
 
 	read_exactly("bytes of a pipe without writer", closed_writer[0], 100);
 	t_same("then its end", 0, (uint64_t)read(closed_writer[0], &c, 1));
 	signal(SIGPIPE, SIG_IGN);
 	t_true("a pipe without reader", write(closed_reader[1], &c, 1) < 0 && errno == EPIPE);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", closed_reader[1]);
+	fd = t_must(open(path, O_RDONLY | O_NONBLOCK));
+	read_exactly("bytes that nobody has read", fd, 100);
+	close(fd);
 	t_true("a full pipe", write(full[1], buf, sizeof(buf)) < 0 && errno == EAGAIN);
 	t_must(fcntl(full[0], F_SETFL, O_NONBLOCK));
 	for (ssize_t n; (n = read(full[0], buf, sizeof(buf))) > 0;)

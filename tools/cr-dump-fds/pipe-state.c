@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "clean.h"
 #include "holder.h"
@@ -19,6 +20,7 @@ void pipe_state_note(struct pipe_state *p, struct file *f)
 		p->n_writers++;
 	}
 	p->packets |= (f->flags & O_DIRECT) != 0;
+	p->async |= (f->flags & O_ASYNC) != 0;
 }
 
 enum pipe_end pipe_state_end(const struct pipe_state *p, int fd)
@@ -59,6 +61,32 @@ static int put_bytes(struct dump *d, const struct pipe_state *p, const struct fi
 	return cr_stage_put(d->st, CR_KIND_PIPE_DATA, &m, err);
 }
 
+/*
+ * Without a reader a new one may still come, by the name or by way of /proc, and
+ * finds the bytes.  When ours goes, writers that asked for signals would get one.
+ */
+static int read_unowned(const struct pipe_state *p, int fd, int capacity, struct pipe_bytes *bytes,
+			struct cr_err *err)
+{
+	cr_auto_fd int reader = -1;
+	char path[32];
+	int n = 0;
+
+	if (ioctl(fd, FIONREAD, &n) < 0)
+		return cr_err_sys(err, "FIONREAD");
+	if (!n)
+		return 0;
+	if (p->async)
+		return cr_err_set(err, CR_REFUSED,
+				  "%d bytes are left by its reader, and its writer has O_ASYNC: "
+				  "not supported", n);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (reader < 0)
+		return cr_err_sys(err, "unable to open it for reading");
+	return pipe_bytes_read(reader, capacity, p->packets, bytes, err);
+}
+
 int pipe_state_put(struct dump *d, const struct pipe_state *p, int fd, const char *kind,
 		   struct cr_err *err)
 {
@@ -68,11 +96,13 @@ int pipe_state_put(struct dump *d, const struct pipe_state *p, int fd, const cha
 
 	if (capacity < 0)
 		return cr_err_sys(err, "F_GETPIPE_SZ");
-	/* Without a reader nobody can see the bytes any more. */
-	if (p->reader && pipe_bytes_read(fd, capacity, p->packets, &bytes, err) < 0) {
+	ret = p->reader ? pipe_bytes_read(fd, capacity, p->packets, &bytes, err) :
+			  read_unowned(p, fd, capacity, &bytes, err);
+	if (ret < 0) {
 		pipe_bytes_free(&bytes);
 		if (err->class == CR_REFUSED)
-			return file_refuse(d, f, kind, err->msg, "raise fs.pipe-max-size", err);
+			return file_refuse(d, f, kind, err->msg,
+					   p->reader ? "raise fs.pipe-max-size" : "empty it", err);
 		return cr_err_wrap(err, "pid %d: fd %d (%s)", (int)f->proc->pid, f->fd, f->target);
 	}
 	ret = put_bytes(d, p, f, capacity, &bytes, err);

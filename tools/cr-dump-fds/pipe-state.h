@@ -15,6 +15,7 @@ struct pipe_state {
 	struct file *writer;
 	unsigned int n_writers;
 	bool packets;
+	bool async;	/* somebody gets signals (O_ASYNC) */
 };
 
 void pipe_state_note(struct pipe_state *p, struct file *f);
