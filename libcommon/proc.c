@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,12 @@ int cr_proc_stat(pid_t pid, struct cr_proc_stat *st, struct cr_err *err)
 					  (int)pid);
 	}
 	return 0;
+}
+
+bool cr_proc_is_dying(const struct cr_proc_stat *st)
+{
+	return st->state == 'Z' || st->state == 'X' || st->field[9] & PF_EXITING ||
+	       st->field[31] & 1u << (SIGKILL - 1);
 }
 
 bool cr_proc_ended(pid_t tid)

@@ -30,6 +30,10 @@ struct cr_proc_stat {
 };
 int cr_proc_stat(pid_t pid, struct cr_proc_stat *st, struct cr_err *err) CR_MUST;
 
+/* It has no files and no memory any more, or will soon have none: it is a zombie,
+ * exits, or has a SIGKILL that it will see when it runs next. */
+bool cr_proc_is_dying(const struct cr_proc_stat *st);
+
 /* Is a thread dead, or dying?  What /proc says of it then is not what it had. */
 bool cr_proc_ended(pid_t tid);
 

@@ -34,8 +34,8 @@
 #include "vdso.h"
 #include "zombie.h"
 
-#define ZOMBIE_WAIT_MS 5000 /* an init may reap as rarely as once a second */
-#define ZOMBIE_LOOK_MS 20
+#define DYING_WAIT_MS 5000 /* an init may reap as rarely as once a second */
+#define DYING_LOOK_MS 20
 
 void refuse(struct restore *r, uint32_t pid, const char *object, const char *fmt, ...)
 {
@@ -84,7 +84,7 @@ static int check_host(struct restore *r, struct cr_err *err)
 	return cpu_check(r, err);
 }
 
-enum holder { HOLDER_NONE, HOLDER_ZOMBIE, HOLDER_LIVES };
+enum holder { HOLDER_NONE, HOLDER_DIES, HOLDER_LIVES };
 
 static enum holder held_by(pid_t id, char *who, size_t size)
 {
@@ -97,24 +97,24 @@ static enum holder held_by(pid_t id, char *who, size_t size)
 			return HOLDER_NONE;
 		/* Of zombies, perhaps, like those of a tree that has just died. */
 		snprintf(who, size, "a process group");
-		return HOLDER_ZOMBIE;
+		return HOLDER_DIES;
 	}
 	if (cr_proc_stat(id, &st, &ignored) < 0)
 		return HOLDER_NONE;
 	snprintf(who, size, "'%s'%s", st.comm, st.state == 'Z' ? ", a zombie" : "");
-	return st.state == 'Z' ? HOLDER_ZOMBIE : HOLDER_LIVES;
+	return cr_proc_is_dying(&st) ? HOLDER_DIES : HOLDER_LIVES;
 }
 
 static void check_id(struct restore *r, uint32_t owner, pid_t id, const char *what,
 		     unsigned int *wait_ms)
 {
-	struct timespec tick = { 0, ZOMBIE_LOOK_MS * 1000000l };
+	struct timespec tick = { 0, DYING_LOOK_MS * 1000000l };
 	char who[96] = "";
 	enum holder h;
 
-	while ((h = held_by(id, who, sizeof(who))) == HOLDER_ZOMBIE && *wait_ms >= ZOMBIE_LOOK_MS) {
+	while ((h = held_by(id, who, sizeof(who))) == HOLDER_DIES && *wait_ms >= DYING_LOOK_MS) {
 		nanosleep(&tick, NULL);
-		*wait_ms -= ZOMBIE_LOOK_MS;
+		*wait_ms -= DYING_LOOK_MS;
 	}
 	if (h == HOLDER_NONE)
 		return;
@@ -132,7 +132,7 @@ static const char *const id_names[] = {
 
 static void check_ids(struct restore *r)
 {
-	unsigned int wait_ms = ZOMBIE_WAIT_MS; /* in all */
+	unsigned int wait_ms = DYING_WAIT_MS; /* in all */
 
 	for (unsigned int i = 0; i < r->family.count; i++) {
 		const struct cr_birth *b = &r->family.births[i];
@@ -179,9 +179,13 @@ static int check_task(struct restore *r, const struct task_image *t, struct cr_e
 
 int check_all(struct restore *r, struct cr_err *err)
 {
-	if (check_host(r, err) < 0 || family_check(r, err) < 0 || files_check(r, err) < 0 ||
-	    shmems_check(r, err) < 0 || aio_check(r, err) < 0 || ghosts_check(r, err) < 0 ||
-	    ttys_check(r, err) < 0 || dnotify_check(r, err) < 0 || finish_check(r, err) < 0)
+	if (check_host(r, err) < 0 || family_check(r, err) < 0)
+		return -1;
+	/* First: who dies gives up its files, locks and names. */
+	check_ids(r);
+	if (files_check(r, err) < 0 || shmems_check(r, err) < 0 || aio_check(r, err) < 0 ||
+	    ghosts_check(r, err) < 0 || ttys_check(r, err) < 0 || dnotify_check(r, err) < 0 ||
+	    finish_check(r, err) < 0)
 		return -1;
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
 		if (check_task(r, &r->img.tasks[i], err) < 0)
@@ -192,7 +196,6 @@ int check_all(struct restore *r, struct cr_err *err)
 	session_rings_check(r);
 	locks_check(r);
 	notify_check(r);
-	check_ids(r);
 	clocks_check(r);
 	if (r->refused)
 		return cr_err_set(err, CR_REFUSED, "%s: %u thing%s in the way; nothing was changed",

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -13,6 +14,10 @@
 #include "clean.h"
 #include "inherit.h"
 #include "owner.h"
+
+/* Of files in messages that nobody can receive any more, see unix-check.c. */
+#define PATIENCE_MS 500
+#define LOOK_MS 10
 
 static void to_flock(const Cr__FileLock *m, struct flock *fl)
 {
@@ -86,7 +91,18 @@ static bool is_held(const Cr__FileLock *m, int fd, pid_t *by)
 	return true;
 }
 
-static void check_one(struct restore *r, const Cr__FileLock *m)
+static bool stays_held(const Cr__FileLock *m, int fd, pid_t *by, unsigned int *wait_ms)
+{
+	while (is_held(m, fd, by)) {
+		if (*wait_ms < LOOK_MS)
+			return true;
+		poll(NULL, 0, LOOK_MS);
+		*wait_ms -= LOOK_MS;
+	}
+	return false;
+}
+
+static void check_one(struct restore *r, const Cr__FileLock *m, unsigned int *wait_ms)
 {
 	const struct file_image *f = image_file(&r->img, m->file);
 	const Cr__Reg *reg = f && f->kind == CR_KIND_REG ? f->msg : NULL;
@@ -100,7 +116,7 @@ static void check_one(struct restore *r, const Cr__FileLock *m)
 	    stat(reg->ref->path, &sb) < 0 || !S_ISREG(sb.st_mode))
 		return;
 	fd = open(reg->ref->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || !is_held(m, fd, &by))
+	if (fd < 0 || !stays_held(m, fd, &by, wait_ms))
 		return;
 	if (by > 0)
 		refuse(r, m->pid ? m->pid : pid, reg->ref->path, "its lock is held by pid %d",
@@ -122,12 +138,13 @@ static bool is_lost(const struct restore *r, const Cr__FileLock *m)
 
 void locks_check(struct restore *r)
 {
+	unsigned int wait_ms = PATIENCE_MS; /* in all */
 	const struct msg_list *l = &r->img.kinds[CR_KIND_FILE_LOCK];
 
 	for (unsigned int i = 0; i < l->count; i++) {
 		const Cr__FileLock *m = l->items[i];
 
-		check_one(r, m);
+		check_one(r, m, &wait_ms);
 		if (is_lost(r, m))
 			refuse(r, m->pid, "file lock",
 			       "a process without its main thread that shares its "

@@ -5,6 +5,7 @@
  * who is bound to what tells one dump of sock_diag.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,11 @@
 #include "clean.h"
 #include "unix-diag.h"
 #include "unix.h"
+
+/* What sockets in messages that nobody can receive any more have, the kernel
+ * collects when it has time. */
+#define PATIENCE_MS 500
+#define LOOK_MS 10
 
 struct wanted {
 	const struct unix_sock *u;
@@ -148,11 +154,24 @@ static void check_one(struct names *n, const struct unix_sock *u)
 		check_file(n, u);
 }
 
+static int find_taken(struct names *n, bool *taken, struct cr_err *err)
+{
+	*taken = false;
+	for (unsigned int i = 0; i < n->count; i++)
+		n->list[i].taken = false;
+	if (cr_unix_diag(take, n, err) < 0)
+		return -1;
+	for (unsigned int i = 0; i < n->count; i++)
+		*taken |= n->list[i].taken;
+	return 0;
+}
+
 int unix_check_names(struct restore *r, struct cr_err *err)
 {
 	const struct unix_socks *s = r->unix_socks;
 	cr_auto_free struct wanted *list = calloc(s->count + 1, sizeof(*list));
 	struct names n = { .r = r, .list = list };
+	bool taken;
 
 	if (!list)
 		return cr_err_sys(err, "out of memory");
@@ -160,10 +179,14 @@ int unix_check_names(struct restore *r, struct cr_err *err)
 		check_one(&n, &s->list[i]);
 	if (!n.count)
 		return 0;
-	if (n.count)
-		qsort(list, n.count, sizeof(*list), compare);
-	if (cr_unix_diag(take, &n, err) < 0)
+	qsort(list, n.count, sizeof(*list), compare);
+	if (find_taken(&n, &taken, err) < 0)
 		return -1;
+	for (int ms = 0; taken && ms < PATIENCE_MS; ms += LOOK_MS) {
+		poll(NULL, 0, LOOK_MS);
+		if (find_taken(&n, &taken, err) < 0)
+			return -1;
+	}
 	for (unsigned int i = 0; i < n.count; i++)
 		if (list[i].taken)
 			refuse_name(r, list[i].u, "its name is taken by another socket");
