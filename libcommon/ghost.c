@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "clean.h"
@@ -16,12 +15,12 @@
 #include "fileref.h"
 #include "image.h"
 #include "ns.h"
+#include "xattrs.h"
 
 #define DELETED " (deleted)"
 #define CHUNK (256u << 10)
 #define RUN_MAX (4u << 20)	/* one checksum for no more than this */
 #define ALIGN 4096u
-#define XATTRS_MAX (64u << 10)	/* of all names, and of a value: XATTR_SIZE_MAX */
 
 size_t cr_ghost_path_len(const char *path)
 {
@@ -53,51 +52,6 @@ void cr_ghost_fill_stat(const struct stat *sb, Cr__Ghost *g)
 	g->atime_ns = cr_ns(&sb->st_atim);
 	g->mtime_ns = cr_ns(&sb->st_mtim);
 	g->nlink = (uint32_t)sb->st_nlink;
-}
-
-static int add_xattr(const char *link, const char *name, Cr__Ghost *g, struct cr_err *err)
-{
-	Cr__Xattr **grown = realloc(g->xattrs, (g->n_xattrs + 1) * sizeof(*grown));
-	Cr__Xattr *x = malloc(sizeof(*x));
-	ssize_t n;
-
-	if (grown)
-		g->xattrs = grown;
-	if (!grown || !x) {
-		free(x);
-		return cr_err_sys(err, "out of memory");
-	}
-	cr__xattr__init(x);
-	g->xattrs[g->n_xattrs++] = x;
-	x->name = strdup(name);
-	x->value.data = malloc(XATTRS_MAX);
-	if (!x->name || !x->value.data)
-		return cr_err_sys(err, "out of memory");
-	n = getxattr(link, name, x->value.data, XATTRS_MAX);
-	if (n < 0)
-		return cr_err_sys(err, "unable to read the attribute %s of a deleted file", name);
-	x->value.len = (size_t)n;
-	return 0;
-}
-
-static int fill_xattrs(const char *link, Cr__Ghost *g, struct cr_err *err)
-{
-	cr_auto_free char *names = NULL;
-	ssize_t n = listxattr(link, NULL, 0);
-
-	/* None, or a file system that has none. */
-	if (n <= 0)
-		return 0;
-	names = malloc(XATTRS_MAX);
-	if (!names)
-		return cr_err_sys(err, "out of memory");
-	n = listxattr(link, names, XATTRS_MAX);
-	if (n < 0)
-		return cr_err_sys(err, "unable to list the attributes of a deleted file");
-	for (const char *p = names; p < names + n; p += strlen(p) + 1)
-		if (add_xattr(link, p, g, err) < 0)
-			return -1;
-	return 0;
 }
 
 static int add_run(Cr__Ghost *g, uint64_t offset, uint64_t length, uint32_t crc, struct cr_err *err)
@@ -243,7 +197,7 @@ int cr_ghost_fill(int fd, const char *path, uint32_t id, uint64_t limit, int dir
 	else
 		g->tmpfile = never_had_name(g->path, &sb);
 	if (ret == 0)
-		ret = fill_xattrs(link, g, err);
+		ret = cr_xattrs_read(link, &g->xattrs, &g->n_xattrs, err);
 	if (ret == 0 && S_ISREG(sb.st_mode))
 		ret = fill_content(link, limit, dirfd, g, err);
 	if (ret == 0)
@@ -261,15 +215,7 @@ void cr_ghost_release(Cr__Ghost *g)
 	for (size_t i = 0; i < g->n_runs; i++)
 		free(g->runs[i]);
 	free(g->runs);
-	for (size_t i = 0; i < g->n_xattrs; i++) {
-		Cr__Xattr none = CR__XATTR__INIT;
-
-		if (g->xattrs[i]->name != none.name)
-			free(g->xattrs[i]->name);
-		free(g->xattrs[i]->value.data);
-		free(g->xattrs[i]);
-	}
-	free(g->xattrs);
+	cr_xattrs_free(g->xattrs, g->n_xattrs);
 	if (g->name != empty.name)
 		free(g->name);
 	if (g->path != empty.path)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memfds, mapped and not: mode, owner, name, seals (also one that leaves the
- * mapping writable that was there before), descriptors of all access modes.
+ * memfds, mapped and not: mode, owner, name, attributes, seals (also one that
+ * leaves the mapping writable that was there before), descriptors of all access
+ * modes.
  */
 #include <sys/mman.h>
+#include <sys/xattr.h>
 
 #include "target.h"
 
@@ -57,6 +59,7 @@ static struct memfd {
 	  .map = PROT_READ,
 	  .seals = F_SEAL_EXEC | F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE },
 	{ .name = "", .mode = 0777, .again = O_RDWR | O_APPEND },
+	{ .name = "", .mode = 0777, .map = PROT_READ },
 };
 
 #define COUNT (sizeof(all) / sizeof(all[0]))
@@ -81,6 +84,7 @@ static void make(struct memfd *m, uint64_t seed)
 	t_must(write(m->fd, bytes, sizeof(bytes)));
 	t_must(fchown(m->fd, m->uid, m->uid));
 	t_must(fchmod(m->fd, m->mode));
+	t_must(fsetxattr(m->fd, "trusted.seed", &seed, sizeof(seed), 0));
 	if (m->seals & F_SEAL_WRITE)
 		t_must(fcntl(m->fd, F_ADD_SEALS, F_SEAL_WRITE));
 	if (m->map)
@@ -101,7 +105,11 @@ static void check(struct memfd *m, uint64_t seed)
 	uint8_t bytes[2 * PAGE] = { 0 };
 	char target[64];
 	struct stat sb;
+	uint64_t value = 0;
 
+	if (fgetxattr(m->fd, "trusted.seed", &value, sizeof(value)) < 0)
+		t_differs("its attribute: %s", strerror(errno));
+	t_same("its value", seed, value);
 	t_must(fstat(m->fd, &sb));
 	t_same("mode", m->sb.st_mode, sb.st_mode);
 	t_same("owner", m->sb.st_uid, sb.st_uid);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "ghost.h"
 #include "ns.h"
 #include "pagemap.h"
+#include "xattrs.h"
 
 #define MEMFD "/memfd:"
 
@@ -53,7 +55,8 @@ static int put(struct dump *d, int fd, const char *path, const struct stat *sb, 
 {
 	Cr__Shmem m = CR__SHMEM__INIT;
 	cr_auto_free char *name = NULL;
-	int seals;
+	char link[40];
+	int seals, ret = 0;
 
 	m.id = id;
 	m.size = (uint64_t)sb->st_size;
@@ -63,19 +66,24 @@ static int put(struct dump *d, int fd, const char *path, const struct stat *sb, 
 	m.gid = sb->st_gid;
 	m.memfd = strncmp(path, MEMFD, sizeof(MEMFD) - 1) == 0;
 	if (m.memfd) {
-		path += sizeof(MEMFD) - 1;
+		/* The whole of it counts: the memfd's own name may be empty. */
 		name = strndup(path, cr_ghost_path_len(path));
 		if (!name)
 			return cr_err_sys(err, "out of memory");
-		m.name = name;
+		m.name = name + sizeof(MEMFD) - 1;
 		seals = fcntl(fd, F_GET_SEALS);
 		if (seals < 0)
 			return cr_err_sys(err, "F_GET_SEALS");
 		m.seals = (uint32_t)seals;
 		m.atime_ns = cr_ns(&sb->st_atim);
 		m.mtime_ns = cr_ns(&sb->st_mtim);
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		ret = cr_xattrs_read(link, &m.xattrs, &m.n_xattrs, err);
 	}
-	return cr_stage_put(d->st, CR_KIND_SHMEM, &m, err);
+	if (ret == 0)
+		ret = cr_stage_put(d->st, CR_KIND_SHMEM, &m, err);
+	cr_xattrs_free(m.xattrs, m.n_xattrs);
+	return ret;
 }
 
 static int add_pages(struct dump *d, int fd, uint64_t size, uint32_t id, struct cr_err *err)

@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "clean.h"
@@ -138,12 +140,30 @@ static uint32_t late_seals(const struct restore *r, const Cr__Shmem *s)
 	return s->seals & F_SEAL_FUTURE_WRITE ? s->seals & (F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) : 0;
 }
 
+/* A label of a security module is what the module of this machine makes it. */
+static int set_xattrs(const Cr__Shmem *s, int fd, struct cr_err *err)
+{
+	static const char label[] = "security.";
+
+	for (size_t i = 0; i < s->n_xattrs; i++) {
+		const Cr__Xattr *x = s->xattrs[i];
+
+		if (fsetxattr(fd, x->name, x->value.data, x->value.len, 0) < 0 &&
+		    strncmp(x->name, label, strlen(label)) != 0)
+			return cr_err_sys(err, "shared object %u: unable to set its attribute %s",
+					  s->id, x->name);
+	}
+	return 0;
+}
+
 static int set_attributes(const struct restore *r, const Cr__Shmem *s, int fd, struct cr_err *err)
 {
 	uint32_t seals = s->seals & ~late_seals(r, s);
 
 	if (fchown(fd, s->uid, s->gid) < 0 || fchmod(fd, (mode_t)(s->mode & 07777)) < 0)
 		return cr_err_sys(err, "shared object %u: unable to set its owner and mode", s->id);
+	if (set_xattrs(s, fd, err) < 0)
+		return -1;
 	if (seals && fcntl(fd, F_ADD_SEALS, seals) < 0)
 		return cr_err_sys(err, "shared object %u: F_ADD_SEALS", s->id);
 	return 0;
