@@ -186,6 +186,8 @@ static int place_agent(struct restore *r, const struct task_image *t, struct bod
 	if (!b->code || !b->stack || !b->vectors)
 		return -1;
 	memcpy(b->code, cr_agent_blob, cr_agent_blob_size);
+	slot_of(r, t)->insn =
+		(uint64_t)(uintptr_t)b->code + find_syscall_insn(b->code, cr_agent_blob_size);
 	b->stack += AGENT_STACK;
 	b->ctl->mode = CR_AGENT_ONCE;
 	b->ctl->base = b->place->start;

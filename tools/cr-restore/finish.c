@@ -23,7 +23,6 @@
 #include "enter.h"
 #include "fault.h"
 #include "filters.h"
-#include "mem.h"
 #include "notify.h"
 #include "proc.h"
 #include "reg.h"
@@ -32,7 +31,6 @@
 #include "special.h"
 #include "stopped.h"
 #include "trace.h"
-#include "vdso.h"
 #include "vec.h"
 
 #define XSTATE_MAX 16384
@@ -43,7 +41,6 @@ struct finish {
 	struct restore *r;
 	struct cr_tracee *threads; /* of all tasks, in order */
 	unsigned int count;
-	uint64_t insn; /* offset of a system call instruction in the vDSO */
 };
 
 int finish_check(struct restore *r, struct cr_err *err)
@@ -53,8 +50,6 @@ int finish_check(struct restore *r, struct cr_err *err)
 
 		if (task_is_zombie(t))
 			continue;
-		if (!mem_vdso(t))
-			refuse(r, t->task->pid, "", "it has unmapped its vDSO: not supported");
 		for (unsigned int n = 0; n < t->n_threads; n++)
 			if (t->threads[n].thread->regs.len != sizeof(struct user_regs_struct))
 				return cr_err_set(err, CR_BAD_INPUT,
@@ -353,6 +348,10 @@ static int set_xstate(struct cr_tracee *th, const ProtobufCBinaryData *x, struct
 	return 0;
 }
 
+/*
+ * The call's own instruction goes with the agent: the thread is stopped on the
+ * way out of the kernel, and never gets back there.
+ */
 static int remove_agent(struct finish *f, const struct task_image *t, struct cr_tracee *th,
 			struct cr_err *err)
 {
@@ -360,7 +359,7 @@ static int remove_agent(struct finish *f, const struct task_image *t, struct cr_
 	uint64_t args[6] = { s->ctl.base, s->ctl.end - s->ctl.base };
 	long result;
 
-	if (cr_tracee_syscall(th, mem_vdso(t)->start + f->insn, SYS_munmap, args, &result, err) < 0)
+	if (cr_tracee_syscall(th, s->insn, SYS_munmap, args, &result, err) < 0)
 		return -1;
 	if (result < 0)
 		return cr_err_set(err, CR_SYSTEM, "pid %u: unable to remove the agent: %s",
@@ -382,7 +381,7 @@ static int set_task(struct finish *f, const struct task_image *t, struct cr_trac
 		threads[n].sigmask = t->threads[n].thread->sigmask;
 		threads[n].changed = true;
 	}
-	if (dnotify_restore(f->r, t, &threads[0], mem_vdso(t)->start + f->insn, err) < 0)
+	if (dnotify_restore(f->r, t, &threads[0], slot_of(f->r, t)->insn, err) < 0)
 		return -1;
 	if (share_is_last(t) && remove_agent(f, t, &threads[0], err) < 0)
 		return -1;
@@ -420,22 +419,16 @@ static int let_go(struct finish *f, struct cr_err *err)
 int finish_release(struct restore *r, struct cr_err *err)
 {
 	struct finish f = { .r = r };
-	struct cr_vdso own;
 	struct cr_tracee *th;
 	unsigned int n = 0;
 	int ret = -1;
 
-	if (cr_vdso_own(&own, err) < 0)
-		return -1;
-	f.insn = find_syscall_insn(own.start, own.size);
-	if (!f.insn)
-		return cr_err_set(err, CR_REFUSED, "the vDSO has no system call instruction");
 	for (unsigned int i = 0; i < r->img.n_tasks; i++)
 		n += r->img.tasks[i].n_threads;
 	f.threads = calloc(n + 1, sizeof(*f.threads));
 	if (!f.threads)
 		return cr_err_sys(err, "out of memory");
-	if (seize_all(&f, err) < 0 || stopped_make(r, f.threads, f.insn, err) < 0)
+	if (seize_all(&f, err) < 0 || stopped_make(r, f.threads, err) < 0)
 		goto out;
 	th = f.threads;
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {

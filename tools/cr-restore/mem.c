@@ -221,6 +221,13 @@ static void clear_space(const struct restore *r, const struct agent_place *p, st
 	vec_sys(v, LABEL_UNMAP, SYS_munmap, (int64_t)p->end, (int64_t)(TASK_END - p->end));
 }
 
+/* As the kernel maps it. */
+static uint32_t first_prot(const Cr__Vma *vma)
+{
+	return vma->kind == CR__VMA_KIND__VDSO ? PROT_READ | PROT_EXEC : PROT_READ;
+}
+
+/* What a task has unmapped stays with the agent, and goes with it. */
 static void place_vdso(const struct restore *r, const struct task_image *t,
 		       const struct agent_place *p, struct vec *v)
 {
@@ -232,10 +239,13 @@ static void place_vdso(const struct restore *r, const struct task_image *t,
 		for (size_t k = 0; k < t->mm->n_vmas; k++) {
 			const Cr__Vma *vma = t->mm->vmas[k];
 
-			if (is_kernel_code(vma) && strcmp(vma->name, r->maps[i].name) == 0)
-				vec_sys(v, LABEL_VDSO, SYS_mremap, (int64_t)from, (int64_t)len,
-					(int64_t)len, MREMAP_MAYMOVE | MREMAP_FIXED,
-					(int64_t)vma->start);
+			if (!is_kernel_code(vma) || strcmp(vma->name, r->maps[i].name) != 0)
+				continue;
+			vec_sys(v, LABEL_VDSO, SYS_mremap, (int64_t)from, (int64_t)len,
+				(int64_t)len, MREMAP_MAYMOVE | MREMAP_FIXED, (int64_t)vma->start);
+			if (vma->prot != first_prot(vma))
+				vec_sys(v, LABEL_PROTECT, SYS_mprotect, (int64_t)vma->start,
+					(int64_t)len, vma->prot);
 		}
 		from += len;
 	}

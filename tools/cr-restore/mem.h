@@ -18,15 +18,6 @@ struct agent_place {
 	struct arena arena;
 };
 
-/* The task's vDSO; NULL: it has unmapped it. */
-static inline const Cr__Vma *mem_vdso(const struct task_image *t)
-{
-	for (size_t i = 0; i < t->mm->n_vmas; i++)
-		if (t->mm->vmas[i]->kind == CR__VMA_KIND__VDSO)
-			return t->mm->vmas[i];
-	return NULL;
-}
-
 int mem_check(struct restore *r, const struct task_image *t, struct cr_err *err) CR_MUST;
 
 /* Read where our own [vvar] and [vdso] are; before the first fork. */

@@ -29,6 +29,7 @@ struct slot {
 	uint32_t fs_opened; /* others with its directories that open nothing more */
 	struct cr_err err; /* of ordinary code, when ctl.failed is set */
 	uint64_t self; /* address of this page in the task, once it is in the agent */
+	uint64_t insn; /* address of a system call instruction of the agent, for the restorer */
 	uint64_t set; /* arguments of calls that the restorer makes there; see stopped.c */
 	struct timespec none;
 	siginfo_t info;

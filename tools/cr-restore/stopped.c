@@ -12,7 +12,6 @@
 
 #include "clean.h"
 #include "fault.h"
-#include "mem.h"
 
 #define SIGSET_BYTES 8
 #define BIT(sig) (1ull << ((sig)-1))
@@ -20,7 +19,6 @@
 struct stopper {
 	struct restore *r;
 	struct cr_tracee **first;	/* of each task, by its index */
-	uint64_t insn;
 };
 
 /* The queue of the process (@tid 0) or a thread, and what came while it was
@@ -159,7 +157,7 @@ static int call(struct stopper *s, const struct task_image *t, unsigned int n, l
 
 	/* It goes back to where the agent was. */
 	if (cr_tracee_save(th, err) < 0 ||
-	    cr_tracee_syscall(th, mem_vdso(t)->start + s->insn, nr, args, result, err) < 0)
+	    cr_tracee_syscall(th, slot_of(s->r, t)->insn, nr, args, result, err) < 0)
 		return -1;
 	return cr_tracee_restore(th, err);
 }
@@ -320,10 +318,10 @@ static int tell_parent(struct stopper *s, const struct task_image *parent, struc
 	return forget && !keep ? forget_sigchld(s, parent, err) : 0;
 }
 
-int stopped_make(struct restore *r, struct cr_tracee *threads, uint64_t insn, struct cr_err *err)
+int stopped_make(struct restore *r, struct cr_tracee *threads, struct cr_err *err)
 {
 	cr_auto_free struct cr_tracee **first = calloc(r->img.n_tasks + 1, sizeof(*first));
-	struct stopper s = { .r = r, .first = first, .insn = insn };
+	struct stopper s = { .r = r, .first = first };
 	bool any = false;
 
 	if (!first)

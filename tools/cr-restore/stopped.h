@@ -21,9 +21,8 @@ bool stopped_absorbs(const struct restore *r, const struct task_image *t, int si
 
 /*
  * @threads: all of the tree, in order, in ptrace-stops in the agent, where they
- * are again afterwards.  @insn: offset of a system call instruction in the vDSO.
+ * are again afterwards.
  */
-int stopped_make(struct restore *r, struct cr_tracee *threads, uint64_t insn,
-		 struct cr_err *err) CR_MUST;
+int stopped_make(struct restore *r, struct cr_tracee *threads, struct cr_err *err) CR_MUST;
 
 #endif
