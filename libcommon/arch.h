@@ -88,6 +88,10 @@ struct cr_exit_code {
 	uint64_t armed;
 };
 
+/* Bytes that every exit code begins with, and whether these are those. */
+#define CR_EXIT_CODE_HEAD 5
+bool cr_arch_is_exit_code(const uint8_t *head);
+
 size_t cr_arch_exit_code(uint8_t *buf, size_t size, const struct cr_exit_spec *spec,
 			 struct cr_exit_code *out);
 

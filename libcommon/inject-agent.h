@@ -5,7 +5,7 @@
 
 #include "arch.h"
 #include "inject.h"
-#include "vdso.h"
+#include "room.h"
 
 /* Layout of the mapping. */
 #define AGENT_CODE 0
@@ -41,7 +41,7 @@ struct cr_agent {
 	uid_t euid;		/* of the task, whose it is */
 	uint64_t base;		/* the task's attachment, 0 while it has none */
 	bool apart;		/* all but the code is in a segment of its own */
-	struct cr_vdso_room room;
+	struct cr_room room;
 	int mem;		/* /proc/PID/mem */
 	unsigned int timeout_ms;
 	const volatile sig_atomic_t *stop;

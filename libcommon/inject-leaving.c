@@ -19,14 +19,13 @@
 #define STACK_MAX (256u << 10)	/* how far to look for return addresses */
 #define CHUNK 4096u
 
-static bool in_room(const struct cr_vdso_room *room, uint64_t v)
+static bool in_room(const struct cr_room *room, uint64_t v)
 {
 	return v - room->at < room->size;
 }
 
 /* Words of the stack, up to its end or STACK_MAX. */
-static bool stack_leads_to(const struct cr_tracee *t, const struct cr_vdso_room *room,
-			   uint64_t *buf)
+static bool stack_leads_to(const struct cr_tracee *t, const struct cr_room *room, uint64_t *buf)
 {
 	uint64_t sp = cr_arch_stack_pointer(&t->regs) & ~7ull;
 
@@ -58,7 +57,7 @@ int cr_agent_leaving(struct cr_process *p, struct cr_err *err)
 {
 	cr_auto_free uint64_t *buf = NULL;
 
-	if (cr_vdso_room(cr_process_eye(p), &p->room, err) < 0)
+	if (cr_room_find(cr_process_eye(p), &p->room, err) < 0)
 		return -1;
 	p->room_known = true;
 	if (!p->room.used)

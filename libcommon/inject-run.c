@@ -161,7 +161,8 @@ static void fill_guest(const struct cr_agent *a, const struct guest *g, const st
 static int arm(struct cr_agent *a, const struct guest *g, uint32_t value, struct cr_err *err)
 {
 	if (pwrite(a->mem, &value, sizeof(value), (off_t)g->code.armed) != sizeof(value))
-		return cr_err_sys(err, "pid %d: unable to write into its vDSO", (int)a->proc->pid);
+		return cr_err_sys(err, "pid %d: unable to write into its exit code",
+				  (int)a->proc->pid);
 	return 0;
 }
 
@@ -262,12 +263,13 @@ static struct cr_tracee *find_thread(const struct cr_agent *a, uint32_t tid, uns
 static int run_in(struct cr_agent *a, uint32_t tid, unsigned int index, const struct each *e,
 		  unsigned int *hint, struct cr_err *err)
 {
-	struct guest *g = &a->guests[index % a->n_guests];
 	struct cr_tracee *t = find_thread(a, tid, hint);
+	struct guest *g;
 
-	if (!t || t == a->host)
+	if (!t || t == a->host || !a->n_guests)
 		return cr_err_set(err, CR_REFUSED, "pid %d has no other thread %u",
 				  (int)a->proc->pid, tid);
+	g = &a->guests[index % a->n_guests];
 	if (agent_check_thread(a, t, err) < 0 || (g->thread && land(a, g, e, err) < 0))
 		return -1;
 	return launch(a, g, t, index, e, err);

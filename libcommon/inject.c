@@ -58,9 +58,10 @@ int agent_write_exit(struct cr_agent *a, const struct cr_tracee *t, uint64_t at,
 	uint8_t buf[CR_EXIT_CODE_MAX];
 	size_t len = cr_arch_exit_code(buf, sizeof(buf), &spec, code);
 
-	if (pwrite(a->mem, buf, len, (off_t)at) != (ssize_t)len)
-		return cr_err_sys(err, "pid %d: unable to write the exit code into the vDSO",
-				  (int)t->pid);
+	/* Its head first: see room.h. */
+	if (pwrite(a->mem, buf, CR_EXIT_CODE_HEAD, (off_t)at) != CR_EXIT_CODE_HEAD ||
+	    pwrite(a->mem, buf, len, (off_t)at) != (ssize_t)len)
+		return cr_err_sys(err, "pid %d: unable to write the exit code", (int)t->pid);
 	path->leave = code->leave;
 	path->tail = code->tail;
 	path->tail_eintr = code->tail_eintr;
@@ -72,26 +73,18 @@ int agent_write_exit(struct cr_agent *a, const struct cr_tracee *t, uint64_t at,
 static int find_room(struct cr_agent *a, struct cr_err *err)
 {
 	unsigned int slots;
-	bool executable;
 
-	if (!a->proc->room_known && cr_vdso_room(cr_process_eye(a->proc), &a->proc->room, err) < 0)
+	if (!a->proc->room_known && cr_room_find(cr_process_eye(a->proc), &a->proc->room, err) < 0)
 		return -1;
 	a->proc->room_known = true;
 	a->room = a->proc->room;
 	slots = (unsigned int)(a->room.size / CR_EXIT_CODE_MAX);
-	if (slots < 2)
+	if (slots < (a->proc->n_threads > 1 ? 2 : 1))
 		return agent_refuse(
 			a, err,
-			a->room.at ?
-				"its vDSO has no room for code of ours: no agent can get there" :
-				"it has no vDSO of this kernel: no agent could leave it again; run it "
-				"without what unmaps or changes its vDSO");
-	if (cr_vdso_executable(cr_process_eye(a->proc), a->room.at, &executable, err) < 0)
-		return -1;
-	if (!executable)
-		return agent_refuse(a, err,
-				    "its vDSO cannot be executed: no agent could leave it again; "
-				    "run it without what protects its vDSO");
+			"it has no vDSO of this kernel to execute, and its files no "
+			"unused bytes behind their code: no agent could leave it again; "
+			"run it without what unmaps or changes its vDSO");
 	a->n_guests = slots - 1 < CR_AGENT_GUESTS ? slots - 1 : CR_AGENT_GUESTS;
 	for (unsigned int i = 0; i < a->n_guests; i++)
 		a->guests[i].at = a->room.at + GUEST_SLOT(i);
@@ -292,9 +285,11 @@ static void clear_room(const struct cr_agent *a)
 {
 	static const uint8_t zeros[(CR_AGENT_GUESTS + 1) * CR_EXIT_CODE_MAX];
 	size_t len = a->room.size < sizeof(zeros) ? a->room.size : sizeof(zeros);
+	const uint64_t rest = a->room.at + CR_EXIT_CODE_HEAD;
 
 	/* Should that fail: no code leads there any more. */
-	if (a->room.at && pwrite(a->mem, zeros, len, (off_t)a->room.at) < 0)
+	if (a->room.at && (pwrite(a->mem, zeros, len - CR_EXIT_CODE_HEAD, (off_t)rest) < 0 ||
+			   pwrite(a->mem, zeros, CR_EXIT_CODE_HEAD, (off_t)a->room.at) < 0))
 		return;
 	cr_fault("evict-cleared");
 }

@@ -3,7 +3,7 @@
  * The agent inside of a frozen process, and the law of no harm.
  *
  * Injection touches the registers of a thread and the zero padding at the end
- * of the vDSO, nothing else: not a byte of the task's stack or heap, no
+ * of the vDSO, or of another file's code (room.h), nothing else: not a byte of the task's stack or heap, no
  * descriptor, no FPU register (the agent has none in its code).
  *
  *  1. The exit code of the host, the thread that the agent runs in, is written

@@ -19,8 +19,8 @@
 #define CR_TREE_H
 
 #include "err.h"
+#include "room.h"
 #include "trace.h"
-#include "vdso.h"
 
 struct cr_agent;
 
@@ -38,7 +38,7 @@ struct cr_process {
 	struct cr_agent *vm_agent;	/* of an owner: that in its memory, whose ever it is */
 	bool vm_lost;		/* the same: an agent there could not be undone */
 	uint32_t signals_known;	/* entries of its queue that its owner has read */
-	struct cr_vdso_room room;	/* as it was when frozen: .at is 0 when there is none */
+	struct cr_room room;	/* as it was when frozen: .at is 0 when there is none */
 	bool room_known;
 };
 

@@ -15,7 +15,7 @@
 
 struct cr_vdso {
 	const uint8_t *start;	/* our own */
-	size_t size;		/* of the mapping */
+	size_t size;		/* of the mapping; 0: the kernel gives none (vdso=0) */
 	size_t used;		/* up to the last byte that is not zero */
 	uint32_t digest;	/* CRC-32C of the used part */
 };
@@ -27,16 +27,5 @@ int cr_vdso_own(struct cr_vdso *v, struct cr_err *err) CR_MUST;
  * may have been moved since, and the vector may say anything.
  */
 int cr_vdso_of(pid_t pid, uint64_t *start, struct cr_err *err) CR_MUST;
-
-/* The zero bytes behind the code of a task's vDSO: room for ours (inject.h). */
-struct cr_vdso_room {
-	uint64_t at;		/* 0: it has no vDSO, or not the kernel's */
-	size_t size;
-	bool used;		/* something is written there */
-};
-int cr_vdso_room(pid_t pid, struct cr_vdso_room *room, struct cr_err *err) CR_MUST;
-
-/* May a task execute what is mapped there?  PROCMAP_QUERY (6.11), or /proc/PID/maps. */
-int cr_vdso_executable(pid_t pid, uint64_t at, bool *yes, struct cr_err *err) CR_MUST;
 
 #endif

@@ -11,7 +11,7 @@
  *  - mode CR_AGENT_SERVE (dump): after each vector it waits on .command and
  *    .alive; a new value of .command starts the next vector.  When .alive gets
  *    FUTEX_OWNER_DIED (the warden holds it as a robust futex), it leaves
- *    through the exit code in the vDSO's padding, which detaches the agent's
+ *    through the exit code in the vDSO's padding (or elsewhere), which detaches the agent's
  *    own mapping and gives the thread its state back.
  *  - mode CR_AGENT_GUEST (dump): another thread of the same process runs one
  *    vector and waits.  When the owner dies it leaves through an exit code of

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * busy [more | mdwe]
+ * busy [more | mdwe | novdso]
  *
  * A process that is in everything at once: threads that compute and verify,
  * that sleep in nanosleep, futex, poll, epoll_wait, sigtimedwait and a pipe, one
@@ -14,6 +14,7 @@
  * activity, that must not stand still, and the first complaint.
  */
 #include "busy.h"
+#include "no-vdso.h"
 
 #include <linux/futex.h>
 #include <poll.h>
@@ -440,6 +441,10 @@ int main(int argc, char **argv)
 	t_init();
 	if (argc > 1 && strcmp(argv[1], "mdwe") == 0)
 		t_must(prctl(PR_SET_MDWE_NR, 1, 0, 0, 0));
+	if (argc > 1 && strcmp(argv[1], "novdso") == 0) {
+		unmap_named("[vdso]");
+		unmap_named("[vvar");
+	}
 	map_status();
 	set_handlers();
 	t_must(pipe2(pipe_ends, O_CLOEXEC));

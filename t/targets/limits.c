@@ -13,7 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#include "target.h"
+#include "no-vdso.h"
 
 #define PAGE 4096ul
 #define NOBODY 65534
@@ -69,10 +69,12 @@ static void move_vdso(void)
 
 static void unmap_vdso(void)
 {
-	size_t size;
-	void *at = vdso(&size);
+	unmap_named("[vdso]");
+}
 
-	t_must(munmap(at, size));
+static void unmap_vvar(void)
+{
+	unmap_named("[vvar");
 }
 
 static void protect_vdso(void)
@@ -161,6 +163,7 @@ static const struct {
 	{ "nofile", files },	     { "memlock", locked },    { "sigpending", pending },
 	{ "lockall", lock_all },     { "full", fill_space },   { "maps", fill_list },
 	{ "movevdso", move_vdso },   { "novdso", unmap_vdso }, { "protvdso", protect_vdso },
+	{ "novvar", unmap_vvar },
 };
 
 static void set(const char *word)

@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 
 #include "clean.h"
+#include "room.h"
 #include "vdso.h"
 
 static const struct {
@@ -110,4 +111,23 @@ int classify_check_vdso(struct dump *d, const struct target *t, const Cr__Mm *mm
 		return 0;
 	return refuse_vma(d, t->pid, v->start, "a vDSO that is not this kernel's",
 			  "it was changed: run it without what changes it", err);
+}
+
+int classify_agent_room(const struct target *t, const Cr__Mm *mm, uint64_t *start, uint64_t *end,
+			struct cr_err *err)
+{
+	const Cr__Vma *v = find_vdso(mm);
+	struct cr_room room;
+	bool enough;
+
+	*start = *end = 0;
+	if (cr_room_in_vdso(&enough, err) < 0)
+		return -1;
+	if (v && v->prot & PROT_EXEC && enough)
+		return 0;
+	if (cr_room_in_files(t->eye, &room, err) < 0)
+		return -1;
+	*start = room.at;
+	*end = room.at + room.size;
+	return 0;
 }

@@ -21,4 +21,11 @@ const char *classify_refusal(const struct cr_map *m, const char **remedy);
 int classify_check_vdso(struct dump *d, const struct target *t, const Cr__Mm *mm,
 			struct cr_err *err) CR_MUST;
 
+/*
+ * Where an agent may have its way out in pages that are dumped: bytes that must
+ * be zeroes in the image.  Both 0: nowhere.
+ */
+int classify_agent_room(const struct target *t, const Cr__Mm *mm, uint64_t *start, uint64_t *end,
+			struct cr_err *err) CR_MUST;
+
 #endif

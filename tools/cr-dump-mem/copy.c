@@ -113,6 +113,23 @@ static int read_plain(struct copier *c, const struct batch *b, unsigned int i, u
 	return 0;
 }
 
+/* The way out of an agent, in the unused end of a page. */
+static void wipe(struct copier *c, const struct batch *b)
+{
+	uint8_t *to = c->buf;
+
+	for (unsigned int i = 0; i < c->n_pieces; i++) {
+		const struct span *s = &c->pieces[i];
+		uint64_t end = s->address + s->length;
+		uint64_t from = b->blank > s->address ? b->blank : s->address;
+		uint64_t until = b->blank_end < end ? b->blank_end : end;
+
+		if (from < until)
+			memset(to + (from - s->address), 0, until - from);
+		to += s->length;
+	}
+}
+
 static int read_process(struct copier *c, const struct batch *b, struct cr_err *err)
 {
 	uint8_t *to = c->buf;
@@ -129,6 +146,8 @@ static int read_process(struct copier *c, const struct batch *b, struct cr_err *
 		while (i < end)
 			to += c->pieces[i++].length;
 	}
+	if (b->blank_end)
+		wipe(c, b);
 	return 0;
 }
 

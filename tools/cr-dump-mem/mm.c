@@ -273,6 +273,9 @@ static int find_pages(struct work *w, struct cr_err *err)
 	w->batch = batch_new(w->t->pid, w->t->eye, err);
 	if (!w->batch)
 		return -1;
+	if (!w->d->rehearsal &&
+	    classify_agent_room(w->t, &w->mm, &w->batch->blank, &w->batch->blank_end, err) < 0)
+		return -1;
 	for (size_t i = 0; i < w->runs.count; i++) {
 		const struct cr_page_run *run = &w->runs.list[i];
 

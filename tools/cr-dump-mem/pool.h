@@ -37,6 +37,8 @@ struct batch {
 	pid_t pid;
 	pid_t eye;		/* of the target: whose memory is read */
 	uint32_t shmem;		/* id of the object, 0: pages of the process */
+	uint64_t blank;		/* bytes from there on to .blank_end are not the process's own */
+	uint64_t blank_end;
 	int fd;			/* the object, or /proc/PID/mem; -1: none is needed */
 	struct span *spans;	/* in order of address */
 	size_t n_spans;

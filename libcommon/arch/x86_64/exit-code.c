@@ -170,6 +170,13 @@ static void put_tail(struct code *c, const struct user_regs_struct *true_regs, b
 	put(c, &r.rip, 8);
 }
 
+bool cr_arch_is_exit_code(const uint8_t *head)
+{
+	static const uint8_t first[CR_EXIT_CODE_HEAD] = { 0x0f, 0x05, 0x48, 0x8d, 0x1d };
+
+	return memcmp(head, first, sizeof(first)) == 0;
+}
+
 size_t cr_arch_exit_code(uint8_t *buf, size_t size, const struct cr_exit_spec *spec,
 			 struct cr_exit_code *out)
 {
