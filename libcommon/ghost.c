@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +179,17 @@ static int fill_content(const char *link, uint64_t limit, int dirfd, Cr__Ghost *
 	return copy_data(from, to, g, err);
 }
 
+static int fill_target(int fd, Cr__Ghost *g, struct cr_err *err)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(fd, "", target, sizeof(target));
+
+	if (n < 0)
+		return cr_err_sys(err, "readlinkat");
+	g->target = strndup(target, (size_t)n);
+	return g->target ? 0 : cr_err_sys(err, "out of memory");
+}
+
 int cr_ghost_fill(int fd, const char *path, uint32_t id, uint64_t limit, int dirfd, Cr__Ghost *g,
 		  struct cr_err *err)
 {
@@ -200,6 +212,8 @@ int cr_ghost_fill(int fd, const char *path, uint32_t id, uint64_t limit, int dir
 		ret = cr_xattrs_read(link, &g->xattrs, &g->n_xattrs, err);
 	if (ret == 0 && S_ISREG(sb.st_mode))
 		ret = fill_content(link, limit, dirfd, g, err);
+	if (ret == 0 && S_ISLNK(sb.st_mode))
+		ret = fill_target(fd, g, err);
 	if (ret == 0)
 		return 0;
 	if (ret < 0)
@@ -220,6 +234,8 @@ void cr_ghost_release(Cr__Ghost *g)
 		free(g->name);
 	if (g->path != empty.path)
 		free(g->path);
+	if (g->target != empty.target)
+		free(g->target);
 	if (g->link)
 		cr_fileref_release(g->link);
 	free(g->link);

@@ -164,6 +164,24 @@ E
 	end_well($p);
 };
 
+subtest 'memory of a zombie' => sub {
+	my $p = start(<<'E');
+r, w = os.pipe()
+child = os.fork()
+if child == 0:
+    os.read(r, 1); os._exit(0)
+mem = os.open('/proc/%d/mem' % child, os.O_RDONLY)
+stat = os.open('/proc/%d/stat' % child, os.O_RDONLY)
+os.write(w, b'x'); os.close(r); os.close(w)
+os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+E
+	my ($by, $res) = dump_of($p, $dump);
+	like($res->{err}, qr{file of a process \(/proc/\d+/mem\): its process is a zombie: not},
+		'is refused');
+	unlike($res->{err}, qr{/stat\)}, 'another file of it is not');
+	end_well($p);
+};
+
 subtest 'bytes that a reader has left' => sub {
 	my $p = start(<<'E');
 r, w = os.pipe(); os.write(w, b'left'); os.close(r)

@@ -4,8 +4,7 @@
  * with O_TMPFILE and given a name later, with holes, opened twice, deleted
  * directories (one of them the working directory), files whose directories are
  * gone too, one of them mapped by two processes, one with a hint for writing; a
- * deleted device node; and
- * memfd, mapped and not.
+ * deleted device node, a deleted symbolic link; and memfd, mapped and not.
  */
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
@@ -17,7 +16,7 @@
 #define MEMFD_SIZE 20000
 
 static int deleted, again, read_only, replaced, unnamed, empty, dir, device, mem, mapped;
-static int deep, deep_dir, deep_top, reopened, nameless;
+static int symbolic, deep, deep_dir, deep_top, reopened, nameless;
 static struct stat was, dir_was;
 static uint64_t *map, *deep_map;
 
@@ -100,6 +99,9 @@ static void set_up(void)
 	dir = t_must(open("dir", O_RDONLY | O_DIRECTORY));
 	t_must(rmdir("dir"));
 	t_must(fstat(dir, &dir_was));
+	t_must(symlink("to nothing", "link"));
+	symbolic = t_must(open("link", O_PATH | O_NOFOLLOW));
+	t_must(unlink("link"));
 	t_must(mknod("node", S_IFCHR | 0600, makedev(1, 5)));
 	device = t_must(open("node", O_RDWR));
 	t_must(unlink("node"));
@@ -200,7 +202,7 @@ int main(void)
 {
 	struct stat st;
 	pid_t child;
-	char zeros[4] = { 1, 1, 1, 1 };
+	char zeros[4] = { 1, 1, 1, 1 }, target[32] = "";
 	uint64_t hint = RWH_WRITE_LIFE_LONG;
 	int fd;
 
@@ -236,6 +238,9 @@ int main(void)
 	t_must(fstat(dir, &st));
 	t_same("mode of the directory", dir_was.st_mode, st.st_mode);
 	t_same("its links", 0, st.st_nlink);
+	t_must(readlinkat(symbolic, "", target, sizeof(target) - 1));
+	t_same_str("a symbolic link", "to nothing", target);
+	t_same("its flags", O_PATH | O_NOFOLLOW, (uint64_t)fcntl(symbolic, F_GETFL));
 	t_must(fstat(device, &st));
 	t_same("device", makedev(1, 5), st.st_rdev);
 	t_same("reads from it", 4, (uint64_t)read(device, zeros, 4));

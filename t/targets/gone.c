@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Files of /proc of processes and threads that have ended, one of them with the
- * pid that a living thread has now: read, they say so.
+ * pid that a living thread has now: read, they say so.  And those of a zombie.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -9,9 +9,10 @@
 
 #include "target.h"
 
+static int zombie_stat, zombie_dir;
 static int dir, stat_fd, maps, status, comm, limits, of_thread, twin = -1;
 static ssize_t end;	/* of the text of status */
-static pid_t child;
+static pid_t child, zombie;
 
 /* Opens a file of its own and ends. */
 static void *live(void *arg)
@@ -78,9 +79,34 @@ static void look(const char *what, int fd, int error)
 		t_same(what, (uint64_t)error, (uint64_t)errno);
 }
 
+static void make_zombie(void)
+{
+	siginfo_t info;
+
+	zombie = t_must(fork());
+	if (zombie == 0)
+		_exit(3);
+	t_must(waitid(P_PID, (id_t)zombie, &info, WEXITED | WNOWAIT));
+	zombie_stat = open_at("/proc/%d/stat", zombie, 0, O_RDONLY);
+	zombie_dir = open_at("/proc/%d", zombie, 0, O_RDONLY | O_DIRECTORY);
+}
+
+static void look_at_zombie(void)
+{
+	char text[1024];
+	ssize_t n = pread(zombie_stat, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = 0;
+	t_same("the zombie", (uint64_t)zombie, strtoul(text, NULL, 10));
+	t_true("is one", strstr(text, ") Z ") != NULL);
+	t_true("has a directory", faccessat(zombie_dir, "comm", F_OK, 0) == 0);
+}
+
 static void compare(void)
 {
 	struct stat sb;
+
+	look_at_zombie();
 
 	look("stat", stat_fd, ESRCH);
 	look("maps", maps, ESRCH);
@@ -123,6 +149,7 @@ int main(void)
 	pthread_join(t, NULL);
 	t_must(of_thread);
 	make_twin();
+	make_zombie();
 	compare();
 	t_ready();
 	if (t_spoiled())

@@ -163,6 +163,8 @@ bool process_of_path(const char *path, pid_t *tid);
 /* Why that, or a thread, cannot be opened in time; NULL: it can. */
 const char *process_thread_is_late(const struct dump *d, pid_t tid);
 const char *process_path_is_late(const struct dump *d, const char *path);
+/* Is it one of the tree's? */
+bool process_is_zombie(const struct dump *d, pid_t tid);
 
 /* Give a new description its id and to its kind. */
 int file_dump(struct dump *d, struct file *f, struct cr_err *err) CR_MUST;

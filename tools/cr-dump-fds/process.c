@@ -148,6 +148,16 @@ const char *process_thread_is_late(const struct dump *d, pid_t tid)
 	return NULL;
 }
 
+bool process_is_zombie(const struct dump *d, pid_t tid)
+{
+	pid_t task = process_of(d, tid);
+
+	for (unsigned int i = 0; i < d->n_procs; i++)
+		if (d->procs[i]->task == task)
+			return false;
+	return task != 0;
+}
+
 const char *process_path_is_late(const struct dump *d, const char *path)
 {
 	pid_t tid, task;

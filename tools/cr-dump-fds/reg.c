@@ -176,7 +176,20 @@ static int late_proc(struct dump *d, struct file *f, int fd, struct cr_err *err)
 	return ret;
 }
 
-/* 1: it is no file of a process or thread that lives. */
+/* Some files cannot be opened any more when their process is a zombie. */
+static bool can_open_again(const struct file *f, int fd)
+{
+	cr_auto_fd int again = -1;
+	char path[40];
+
+	if (f->flags & O_PATH)
+		return true;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, (int)(f->flags & (O_ACCMODE | O_DIRECTORY)) | O_NONBLOCK | O_CLOEXEC);
+	return again >= 0;
+}
+
+/* 1: it is no file of a process or thread that is there. */
 static int late_task(struct dump *d, struct file *f, int fd, struct cr_err *err)
 {
 	Cr__FileRef ref = CR__FILE_REF__INIT;
@@ -190,6 +203,9 @@ static int late_task(struct dump *d, struct file *f, int fd, struct cr_err *err)
 	why = ret == 0 ? process_path_is_late(d, f->target) : NULL;
 	if (why)
 		ret = file_refuse(d, f, "file of a thread", why, "close it", err);
+	else if (ret == 0 && process_is_zombie(d, tid) && !can_open_again(f, fd))
+		ret = file_refuse(d, f, "file of a process",
+				  "its process is a zombie: not supported", "close it", err);
 	else if (ret == 0)
 		ret = put(d, f, &ref, err);
 	cr_fileref_release(&ref);

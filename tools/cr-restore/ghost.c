@@ -101,6 +101,10 @@ static int make_node(const Cr__Ghost *g, const char *path)
 		return open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	case S_IFDIR:
 		return mkdir(path, 0700) < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	case S_IFLNK:
+		return symlink(g->target, path) < 0 ?
+			       -1 :
+			       open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	default:
 		if (mknod(path, (mode_t)g->mode, (dev_t)g->rdev) < 0)
 			return -1;
@@ -115,8 +119,9 @@ static void set_attributes(const Cr__Ghost *g, const char *path)
 		cr_ns_timespec(g->mtime_ns),
 	};
 
-	/* Best effort: a file system may know none of these. */
-	if (lchown(path, g->uid, g->gid) < 0 || chmod(path, (mode_t)(g->mode & 07777)) < 0)
+	/* Best effort: a file system may know none of these; no link has a mode. */
+	if (lchown(path, g->uid, g->gid) < 0 ||
+	    (!S_ISLNK(g->mode) && chmod(path, (mode_t)(g->mode & 07777)) < 0))
 		errno = 0;
 	for (size_t i = 0; i < g->n_xattrs; i++)
 		lsetxattr(path, g->xattrs[i]->name, g->xattrs[i]->value.data,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "thread.h"
@@ -67,7 +68,7 @@ uint32_t ref_task(const struct image *img, const Cr__FileRef *ref)
 	if (end == ref->path + 6 || (*end && *end != '/') || !id || id > UINT32_MAX)
 		return 0;
 	t = thread_task(img, (uint32_t)id);
-	if (!t || task_is_zombie(t) || (of_task && id == t->task->pid && t->task->dead_leader))
+	if (!t || (of_task && id == t->task->pid && t->task->dead_leader))
 		return 0;
 	return (uint32_t)id;
 }
@@ -107,6 +108,11 @@ int ref_open(struct restore *r, const Cr__FileRef *ref, int flags, struct cr_err
 		o = object_find(r->ghosts, r->n_ghosts, ghost);
 		if (!o)
 			return cr_err_set(err, CR_BAD_INPUT, "%s: no such deleted file", ref->path);
+		/* A symbolic link can only be had as it was taken. */
+		if (flags & O_PATH && flags & O_NOFOLLOW && S_ISLNK(ref->mode)) {
+			fd = fcntl(o->fd[0], F_DUPFD_CLOEXEC, 0);
+			return fd < 0 ? cr_err_sys(err, "%s: F_DUPFD", ref->path) : fd;
+		}
 		/* Through the link of /proc a deleted file opens like any other. */
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", o->fd[0]);
 		fd = open(path, (flags & ~O_NOFOLLOW) | O_CLOEXEC);
