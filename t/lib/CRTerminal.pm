@@ -7,6 +7,7 @@ package CRTerminal;
 use strict;
 use warnings;
 use CRTest ();
+use Fcntl;
 use Test::More;
 
 BEGIN { CRTest->export_to_level(0, "CRTest") }
@@ -27,8 +28,12 @@ sub start {
 
 sub type {
 	my ($t, $text) = @_;
-	open(my $f, '+<', "$t->{dir}/keys") or die;
-	syswrite($f, $text);
+	my $f;
+
+	# When somebody has it open: until then what is written would be lost.
+	wait_for(30, sub { sysopen($f, "$t->{dir}/keys", O_WRONLY | O_NONBLOCK) })
+		or die "nobody reads what is typed";
+	syswrite($f, $text) == length $text or die;
 }
 
 # What follows on what was seen before matches; the first group.
