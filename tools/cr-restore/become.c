@@ -223,7 +223,7 @@ static int become(struct restore *r, const struct task_image *t, struct cr_err *
 	struct body b = { 0 };
 
 	if (task_is_zombie(t))
-		zombie_die(t);
+		return zombie_die(t, err) < 0 ? cr_err_wrap(err, "pid %u", t->task->pid) : 0;
 	/* What threads inherit comes before those that are made early. */
 	if (await_zombies(r, t, err) < 0 || own_cast_off(&r->own, t, err) < 0 ||
 	    special_write(t, err) < 0 ||

@@ -198,9 +198,9 @@ int place_make(struct place *p, int (*make)(const Cr__Ghost *g, const char *path
 
 int place_hide(struct place *p, struct cr_err *err)
 {
-	p->ino = 0;
 	if ((p->is_dir ? rmdir(p->path) : unlink(p->path)) < 0)
 		return cr_err_sys(err, "unable to remove %s", p->path);
+	p->ino = 0;
 	return 0;
 }
 

@@ -103,7 +103,11 @@ int gone_open(struct restore *r, const Cr__Reg *m, int flags, struct cr_err *err
 	if (pid < 0)
 		return -1;
 	fd = open_of(pid, m, flags, err);
-	spare_kill(pid);
+	if (spare_kill(pid, err) < 0) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
 	if (fd >= 0)
 		set_position(fd, m->pos);
 	spare_end(pid);

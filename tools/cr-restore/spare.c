@@ -104,18 +104,21 @@ int spare_run(struct restore *r, int (*fn)(void *arg), void *arg, struct cr_err 
 	return WEXITSTATUS(status);
 }
 
-void spare_kill(pid_t pid)
+int spare_kill(pid_t pid, struct cr_err *err)
 {
 	siginfo_t info;
 
-	kill(pid, SIGKILL);
+	if (kill(pid, SIGKILL) < 0)
+		return cr_err_sys(err, "unable to end a process of ours");
 	while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | __WALL) < 0 && errno == EINTR)
 		;
+	return 0;
 }
 
 void spare_end(pid_t pid)
 {
-	kill(pid, SIGKILL);
+	if (kill(pid, SIGKILL) < 0)
+		return;
 	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
 }

@@ -18,8 +18,8 @@ pid_t spare_start(struct restore *r, pid_t want, int *pidfd, struct cr_err *err)
  * or -1.
  */
 int spare_run(struct restore *r, int (*fn)(void *arg), void *arg, struct cr_err *err) CR_MUST;
-/* Kill it: a zombie; kill and reap it. */
-void spare_kill(pid_t pid);
+/* Kill it: a zombie; kill and reap it, or leave it to our own end. */
+int spare_kill(pid_t pid, struct cr_err *err) CR_MUST;
 void spare_end(pid_t pid);
 
 /* clone3(2) with a pid that is none of the image's; the set_tid of @args is

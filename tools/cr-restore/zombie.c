@@ -78,19 +78,20 @@ static bool prepare_core(void)
 }
 
 /* Whose death it is: siginfo's si_uid, and what ps(1) shows. */
-static void set_identity(const struct task_image *t)
+static int set_identity(const struct task_image *t, struct cr_err *err)
 {
 	const Cr__Creds *c = t->task->zombie_creds;
 
 	prctl(PR_SET_NAME, t->task->comm);
 	if (!c)
-		return;
+		return 0;
 	if (syscall(SYS_setgroups, c->n_groups, c->groups) < 0 ||
 	    setresgid(c->gid, c->egid, c->sgid) < 0 || setresuid(c->uid, c->euid, c->suid) < 0)
-		_exit(CR_AGENT_FAILED);
+		return cr_err_sys(err, "unable to take the user and groups of a zombie");
+	return 0;
 }
 
-void zombie_die(const struct task_image *t)
+int zombie_die(const struct task_image *t, struct cr_err *err)
 {
 	int status = (int)t->task->exit_status;
 	struct rlimit none = { 0, 0 };
@@ -98,7 +99,8 @@ void zombie_die(const struct task_image *t)
 
 	if (!core)
 		setrlimit(RLIMIT_CORE, &none);
-	set_identity(t);
+	if (set_identity(t, err) < 0)
+		return -1;
 	if (WIFEXITED(status))
 		_exit(WEXITSTATUS(status));
 	/* A change of credentials has taken it. */
@@ -106,7 +108,8 @@ void zombie_die(const struct task_image *t)
 	/* Who called us may have it ignored. */
 	own_by_default(WTERMSIG(status));
 	cr_all_signals(SIG_UNBLOCK);
-	kill(getpid(), WTERMSIG(status));
+	if (kill(getpid(), WTERMSIG(status)) < 0)
+		return cr_err_sys(err, "unable to die of signal %d", WTERMSIG(status));
 	for (;;)
 		pause();
 }

@@ -7,7 +7,7 @@
 
 int zombie_check(struct restore *r, const struct task_image *t, struct cr_err *err) CR_MUST;
 
-/* End as it did. */
-void zombie_die(const struct task_image *t) __attribute__((noreturn));
+/* End as it did; returns only when that fails. */
+int zombie_die(const struct task_image *t, struct cr_err *err) CR_MUST;
 
 #endif
