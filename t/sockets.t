@@ -88,10 +88,10 @@ a, b = socket(AF_UNIX, SOCK_DGRAM), socket(AF_INET, SOCK_DGRAM)
 assert libc.setns(own, 0) == 0; os.close(own)
 E
 my $sent = 'in a message in its queue: ';
-refuses('descriptors under way that are of no use alone', <<'E', qr/${sent}pidfd .*: a descriptor of a process is sent in a message: not supported; receive it/, qr/${sent}epoll .*: no process has it open: not supported; receive it/, qr/${sent}pipe .*: no process has it open, and it has an owner \(F_SETOWN\): not supported; receive it/, qr/${sent}file .*: no process has it open, and it has a file lock: not supported; receive it/);
+refuses('descriptors under way that are of no use alone', <<'E', qr/${sent}pidfd .*: a descriptor of a process is sent in a message: not supported; receive it/, qr/${sent}epoll .*: no process has it open: not supported; receive it/, qr/${sent}pipe .*: no process has it open, and it sends signals \(O_ASYNC\): not supported; receive it/, qr/${sent}file .*: no process has it open, and it has a file lock: not supported; receive it/);
 import fcntl
 a, b = socketpair(); f = open('locked', 'w'); fcntl.flock(f, fcntl.LOCK_EX); r, w = os.pipe()
-fcntl.fcntl(w, fcntl.F_SETOWN, os.getpid()); e = select.epoll(); p = os.pidfd_open(os.getpid())
+fcntl.fcntl(w, fcntl.F_SETFL, os.O_ASYNC); e = select.epoll(); p = os.pidfd_open(os.getpid())
 a.sendmsg([b'x'], [(SOL_SOCKET, SCM_RIGHTS, array.array('i', [p, e.fileno(), w, f.fileno()]))])
 e.close(); os.close(p); os.close(w); f.close()
 def serve(): assert len(b.recvmsg(10, 100)[1][0][2]) == 16

@@ -47,10 +47,8 @@ static int refuse(struct dump *d, const struct file *f, const char *what, const 
  * At the restore they are opened before there is any process of the tree, and
  * what only a message has is not touched again when there is.
  */
-static const char *why_not(const struct file *f, int fd)
+static const char *why_not(const struct file *f)
 {
-	struct f_owner_ex ex = { 0 };
-
 	if (f->kind == &kind_pidfd ||
 	    (file_target_is(f, "/proc/") && f->target[6] >= '0' && f->target[6] <= '9'))
 		return "a descriptor of a process is sent in a message: not supported";
@@ -58,18 +56,16 @@ static const char *why_not(const struct file *f, int fd)
 		return NULL;
 	if (f->kind == &kind_epoll || f->kind == &kind_io_uring)
 		return "no process has it open: not supported";
-	if (f->flags & O_PATH)
-		return NULL;
-	if (f->flags & O_ASYNC || fcntl(fd, F_GETOWN_EX, &ex) < 0 || ex.pid ||
-	    fcntl(fd, F_GETSIG) != 0)
-		return "no process has it open, and it has an owner (F_SETOWN): not supported";
+	/* Its signals name the number that it was set by, which nobody has now. */
+	if (f->flags & O_ASYNC)
+		return "no process has it open, and it sends signals (O_ASYNC): not supported";
 	return NULL;
 }
 
 static int check_slot(struct dump *d, const struct slot *s, struct cr_err *err)
 {
 	const struct file *f = s->file;
-	const char *why = why_not(f, s->fd);
+	const char *why = why_not(f);
 
 	if (!why && f->proc->carrier && strstr(s->info, "\nlock:"))
 		why = "no process has it open, and it has a file lock: not supported";
