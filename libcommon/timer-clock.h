@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #define CR_CLOCK_THREAD_BIT 4
 #define CR_CLOCK_SCHED 2
@@ -37,6 +38,19 @@ static inline bool cr_clock_is_thread(int32_t clock)
 static inline int32_t cr_clock_of_thread(int32_t tid)
 {
 	return (int32_t)((~(uint32_t)tid << 3) | CR_CLOCK_THREAD_BIT | CR_CLOCK_SCHED);
+}
+
+/* The clock that an alarm goes by: without an RTC only that one can be read. */
+static inline clockid_t cr_clock_without_alarm(clockid_t clock)
+{
+	switch (clock) {
+	case CLOCK_REALTIME_ALARM:
+		return CLOCK_REALTIME;
+	case CLOCK_BOOTTIME_ALARM:
+		return CLOCK_BOOTTIME;
+	default:
+		return clock;
+	}
 }
 
 #endif

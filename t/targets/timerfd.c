@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * timerfd: disarmed, running, periodic, expired and not yet read, absolute,
- * of several clocks.  A relative timer does not run while the process is away.
+ * of several clocks, of those that wake the machine too.  A relative timer does
+ * not run while the process is away.
  */
 #include <sys/timerfd.h>
 
@@ -9,7 +10,7 @@
 
 #define LONG_NS (3600ull * 1000000000)
 
-static int disarmed, once, periodic, expired, ticked, absolute, past, boot;
+static int disarmed, once, periodic, expired, ticked, absolute, past, boot, alarms[2];
 static uint64_t absolute_at;
 
 static uint64_t ns(struct timespec ts)
@@ -75,6 +76,8 @@ static void check(void)
 	check_hour("once", once, 0);
 	check_hour("periodic", periodic, 1000000000);
 	check_hour("boottime", boot, 0);
+	check_hour("boottime that wakes", alarms[0], 0);
+	check_hour("realtime that wakes", alarms[1], 0);
 	t_same("expired: time", 0, left(expired, NULL));
 	t_same("expired: ticks", 1, ticks(expired));
 	/* It went on ticking while nobody read. */
@@ -98,6 +101,8 @@ int main(void)
 	once = make(CLOCK_MONOTONIC, 0, 0, LONG_NS, 0);
 	periodic = make(CLOCK_REALTIME, 0, 0, LONG_NS, 1000000000);
 	boot = make(CLOCK_BOOTTIME, TFD_NONBLOCK, 0, LONG_NS, 0);
+	alarms[0] = make(CLOCK_BOOTTIME_ALARM, 0, 0, LONG_NS, 0);
+	alarms[1] = make(CLOCK_REALTIME_ALARM, 0, TFD_TIMER_ABSTIME, realtime() + LONG_NS, 0);
 	expired = make(CLOCK_MONOTONIC, TFD_NONBLOCK, 0, 1000, 0);
 	ticked = make(CLOCK_MONOTONIC, TFD_NONBLOCK, 0, 30000000, 30000000);
 	absolute_at = realtime() + LONG_NS;

@@ -6,6 +6,7 @@
 
 #include "clean.h"
 #include "kinds.h"
+#include "timer-clock.h"
 
 #define TRIES 8
 
@@ -88,7 +89,7 @@ static int dump(struct dump *d, struct file *f, struct cr_err *err)
 	m.open_flags = f->flags;
 	if (parse_stable(f, &m, err) < 0)
 		return -1;
-	if (clock_gettime((clockid_t)m.clock, &now) < 0)
+	if (clock_gettime(cr_clock_without_alarm((clockid_t)m.clock), &now) < 0)
 		return cr_err_sys(err, "clock_gettime of its clock %u", m.clock);
 	m.clock_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	return cr_stage_put(d->st, CR_KIND_TIMER_FD, &m, err);

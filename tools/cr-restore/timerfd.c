@@ -16,6 +16,7 @@
 #include "file-kinds.h"
 #include "ns.h"
 #include "restore.h"
+#include "timer-clock.h"
 
 #ifndef TFD_IOC_SET_TICKS /* 3.17 */
 #define TFD_IOC_SET_TICKS _IOW('T', 0, uint64_t)
@@ -33,7 +34,7 @@ static int arm(const struct restore *r, int fd, const Cr__TimerFd *m, struct cr_
 	struct timespec now;
 
 	if (m->settime_flags & TFD_TIMER_ABSTIME) {
-		if (clock_gettime((clockid_t)m->clock, &now) < 0)
+		if (clock_gettime(cr_clock_without_alarm((clockid_t)m->clock), &now) < 0)
 			return cr_err_sys(err, "clock_gettime");
 		value += same_clock(r, m->clock) ? m->clock_ns : cr_ns(&now);
 	}
