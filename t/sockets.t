@@ -348,7 +348,7 @@ subtest 'a failed restore' => sub {
 	for my $point (qw(spawned enter-agent)) {
 		my $r = run(['env', "CR_FAULT=cr-restore:$point", tool('cr-restore'), '-d', '-D', $p->{img}]);
 		isnt(describe($r->{status}), 'exit 0', "killed at $point");
-		ok(wait_for(5, sub { !-e "$p->{dir}/path" && !-e "/proc/$p->{pid}" }), 'nothing is left');
+		ok(wait_for(30, sub { !-e "$p->{dir}/path" && !-e "/proc/$p->{pid}" }), 'nothing is left');
 		finish($p->{pid}) if defined status_of($p->{pid});
 	}
 	exits(0, [tool('cr-restore'), '-d', '-D', $p->{img}], 'restored');
