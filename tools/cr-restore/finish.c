@@ -127,6 +127,9 @@ int finish_look(struct restore *r, struct cr_err *err)
 					  "pid %u: it died while it was being restored (status %d)",
 					  t->task->pid, (int)st.field[52]);
 	}
+	/* All are killed, and their numbers are forgotten (kill_created()). */
+	if (__atomic_load_n(&r->shared->failed, __ATOMIC_ACQUIRE))
+		return cr_err_set(err, CR_SYSTEM, "the restore was given up");
 	return 0;
 }
 

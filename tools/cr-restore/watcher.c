@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -12,10 +13,31 @@
 #include "ghost-place.h"
 #include "outlive.h"
 #include "spare.h"
+#include "trace.h"
 #include "unix.h"
+
+#define DEATH_MS 10000 /* in all: a disk may hold up who is in a call */
+
+/* One that is killed in bind(2), or in open(2), still makes its file. */
+static void await_deaths(const int *pidfds, unsigned int count)
+{
+	uint64_t until = cr_now_ns() + DEATH_MS * 1000000ull, now;
+
+	for (unsigned int i = 0; i < count; i++) {
+		struct pollfd pfd = { .fd = pidfds[i], .events = POLLIN };
+
+		while (pfd.fd >= 0 && (now = cr_now_ns()) < until &&
+		       poll(&pfd, 1, (int)((until - now) / 1000000) + 1) < 0 && errno == EINTR)
+			;
+		if (pfd.fd >= 0)
+			close(pfd.fd);
+	}
+}
 
 void kill_created(struct restore *r)
 {
+	int *pidfds = calloc(r->family.count + 1, sizeof(*pidfds));
+
 	__atomic_store_n(&r->shared->failed, 1, __ATOMIC_RELEASE);
 	/* Twice: a process may be making another one meanwhile; after the
 	 * first round nobody is left who could. */
@@ -26,11 +48,20 @@ void kill_created(struct restore *r)
 			if (pid)
 				kill((pid_t)pid, SIGKILL);
 		}
-	/* Another one of us must not kill whoever has these pids next. */
-	for (unsigned int i = 0; i < r->family.count; i++)
+	for (unsigned int i = 0; i < r->family.count; i++) {
+		uint32_t pid = slot_at(r, i)->pid;
+
+		if (pidfds)
+			pidfds[i] = pid ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+		/* Another one of us must not kill whoever has it next. */
 		slot_at(r, i)->pid = 0;
+	}
+	/* Ours first: of those that we trace, no thread ends before. */
 	while (waitpid(-1, NULL, __WALL) > 0)
 		;
+	if (pidfds)
+		await_deaths(pidfds, r->family.count);
+	free(pidfds);
 	unix_undo(r);
 	place_undo(r);
 }
@@ -39,8 +70,9 @@ static void watch(struct restore *r, int pidfd)
 {
 	struct pollfd pfd = { .fd = pidfd, .events = POLLIN };
 
-	while (poll(&pfd, 1, -1) < 0 && errno == EINTR)
-		;
+	/* A call that fails says nothing about the other one. */
+	while (poll(&pfd, 1, -1) != 1)
+		usleep(1000);
 	if (!__atomic_load_n(&r->shared->committed, __ATOMIC_ACQUIRE))
 		kill_created(r);
 	_exit(0);
