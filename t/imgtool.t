@@ -58,6 +58,8 @@ my @faults = (
 	['pages=1 offset=8192', 'pages=2 offset=8192', qr/8192 bytes at 8192 are not in pages-1/],
 	['pages=1 offset=8192', 'pages=4503599627370496 offset=8192', qr/no run of pages/],
 	['offset=8192', 'offset=4096', qr/extents\[0\]: wrong checksum of 4096 bytes at 4096/],
+	['pages=1 offset=8192', 'pages=1 borrowed=1 offset=0', qr/extents\[0\]: no process has the 4096 bytes at 0 that/],
+	['pages=1 offset=4096 crc=@pages-1.bulk:4096:4096', 'pages=1 borrowed=1 offset=8192', qr/extents\[\d\]: no process has the 4096 bytes at 8192 that it borrows/],
 	['pages shmem=1', 'pages pid=10 shmem=1', qr/neither or both/],
 	['pages shmem=1', 'pages shmem=3', qr/\(pages\).*shmem: there is no shared memory object 3/],
 	['fd=1 file=2', 'fd=1 file=9', qr/fds\[1\]\.file: there is no open file description 9/],

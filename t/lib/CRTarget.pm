@@ -30,6 +30,7 @@ our @ALL = (
 	[threads => 'vdso, rseq, robust lists', 'vdso'],
 	[threads => 'restartable sequences', 'rseq'],
 	[memory => 'private memory', 'mem'],
+	[memory => 'memory shared copy-on-write', 'cow'],
 	[memory => 'guard pages', 'guard'],
 	[memory => 'memory that will be locked', 'lockall'],
 	[memory => 'memory that will be locked on fault', 'lockall', args => ['onfault']],

@@ -10,6 +10,7 @@
 #include "fault.h"
 #include "files.h"
 #include "ghost.h"
+#include "loans.h"
 #include "opt.h"
 #include "sysv.h"
 #include "warm.h"
@@ -53,7 +54,7 @@ static int prepare(struct cr_stage *st, struct dump *d, struct cr_err *err)
 	if (d->pages_fd < 0)
 		return -1;
 	cr_fault("pages-file");
-	return pool_open(d->pages_fd, &d->pool, err);
+	return loans_new(&d->loans, err) < 0 ? -1 : pool_open(d->pages_fd, &d->pool, err);
 }
 
 static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
@@ -136,6 +137,7 @@ static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 static void release(struct dump *d)
 {
 	pool_free(d->pool);
+	loans_free(d->loans);
 	files_free(d->files);
 	free(d->targets);
 }

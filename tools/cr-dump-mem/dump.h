@@ -13,6 +13,7 @@
 #include "stage.h"
 
 struct files;
+struct loans;
 
 /* A process that is to be dumped. */
 struct target {
@@ -30,6 +31,7 @@ struct dump {
 	int pages_fd;
 	char pages_name[CR_IMAGE_NAME_MAX];
 	struct pool *pool;	/* NULL without dir */
+	struct loans *loans;	/* the same */
 	struct files *files;
 	struct sysv *sysv;	/* see sysv.h */
 	struct target *targets;

@@ -17,6 +17,7 @@
 #include "fault.h"
 #include "files.h"
 #include "inject.h"
+#include "loans.h"
 #include "pagemap.h"
 #include "proc.h"
 #include "sysv.h"
@@ -357,6 +358,8 @@ static int build(struct work *w, struct cr_err *err)
 		return -1;
 	if (w->d->rehearsal)
 		return 0;
+	if (w->d->loans && loans_take(w->d->loans, w->batch, auxv, auxv_len, err) < 0)
+		return -1;
 	if (cr_stage_put(w->d->st, CR_KIND_MM, &w->mm, err) < 0)
 		return -1;
 	cr_fault("mm");
@@ -366,13 +369,16 @@ static int build(struct work *w, struct cr_err *err)
 int mm_dump(struct dump *d, const struct target *t, struct cr_err *err)
 {
 	struct work w = { .d = d, .t = t, .mm = CR__MM__INIT };
+	const struct batch *batch;
 	int ret;
 
 	d->n_spaces++;
 	ret = build(&w, err);
-
+	batch = w.batch;
 	if (ret == 0 && !d->rehearsal)
 		ret = pages_add(d, cr_steal_ptr(&w.batch), err);
+	if (ret == 0 && d->loans && !d->rehearsal)
+		loans_add(d->loans, batch);
 	batch_free(w.batch);
 	free(w.runs.list);
 	free(w.guards);

@@ -8,6 +8,7 @@
 #include "clean.h"
 #include "dump.h"
 #include "fault.h"
+#include "loans.h"
 #include "pagemap.h"
 
 #define EXTENTS_MAX 65536	/* in one record: 2 MiB */
@@ -26,7 +27,9 @@ int refuse_vma(struct dump *d, pid_t pid, uint64_t address, const char *kind, co
 struct lister {
 	struct dump *d;
 	Cr__Pages m;
+	uint64_t n_borrowed;	/* pages, so far */
 	Cr__Extent *list[EXTENTS_MAX];
+	Cr__Extent made[EXTENTS_MAX];	/* those of loans: in the places of their pointers */
 };
 
 static int flush(struct lister *l, struct cr_err *err)
@@ -45,6 +48,17 @@ static int put_extent(struct lister *l, Cr__Extent *e, struct cr_err *err)
 	return 0;
 }
 
+static int put_borrowed(void *ctx, const Cr__Extent *e, struct cr_err *err)
+{
+	struct lister *l = ctx;
+
+	if (l->m.n_extents == EXTENTS_MAX && flush(l, err) < 0)
+		return -1;
+	l->n_borrowed += e->pages;
+	l->made[l->m.n_extents] = *e;
+	return put_extent(l, &l->made[l->m.n_extents], err);
+}
+
 static struct lister *lister_new(struct dump *d, const struct batch *b, struct cr_err *err)
 {
 	struct lister *l = malloc(sizeof(*l));
@@ -54,6 +68,7 @@ static struct lister *lister_new(struct dump *d, const struct batch *b, struct c
 		return NULL;
 	}
 	l->d = d;
+	l->n_borrowed = 0;
 	cr__pages__init(&l->m);
 	l->m.pid = b->shmem ? 0 : (uint32_t)b->pid;
 	l->m.shmem = b->shmem;
@@ -91,9 +106,20 @@ int pages_add(struct dump *d, struct batch *b, struct cr_err *err)
 	return ret;
 }
 
-static int put_batch(struct dump *d, struct batch *b, struct cr_err *err)
+/* Those from *next on that lie before @address. */
+static int put_loans(struct lister *l, const struct batch *b, size_t *next, uint64_t address,
+		     struct cr_err *err)
+{
+	for (; *next < b->n_loans && b->loans[*next].address < address; ++*next)
+		if (loan_extents(&b->loans[*next], put_borrowed, l, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int put_batch(struct dump *d, struct batch *b, uint64_t *borrowed, struct cr_err *err)
 {
 	cr_auto_free struct lister *l = lister_new(d, b, err);
+	size_t loan = 0;
 
 	if (!l)
 		return -1;
@@ -103,10 +129,17 @@ static int put_batch(struct dump *d, struct batch *b, struct cr_err *err)
 				  "6.15, or broken memory)",
 				  "remove them, or use a newer kernel", err);
 	for (size_t i = 0; i < b->n_units; i++)
-		for (size_t k = 0; k < b->units[i].n_extents; k++)
-			if (put_extent(l, &b->units[i].extents[k], err) < 0)
+		for (size_t k = 0; k < b->units[i].n_extents; k++) {
+			Cr__Extent *e = &b->units[i].extents[k];
+
+			if (put_loans(l, b, &loan, e->address, err) < 0 ||
+			    put_extent(l, e, err) < 0)
 				return -1;
-	return flush(l, err);
+		}
+	if (put_loans(l, b, &loan, UINT64_MAX, err) < 0 || flush(l, err) < 0)
+		return -1;
+	*borrowed += l->n_borrowed;
+	return 0;
 }
 
 /* Its size is known now, and the records that refer to it come behind it. */
@@ -125,6 +158,7 @@ static int put_file(struct dump *d, struct cr_err *err)
 int pages_finish(struct dump *d, struct cr_err *err)
 {
 	struct pool_totals t;
+	uint64_t borrowed = 0;
 
 	cr_stage_count(d->st, "mappings", d->n_mappings);
 	if (!d->pool) {
@@ -137,12 +171,13 @@ int pages_finish(struct dump *d, struct cr_err *err)
 	if (put_file(d, err) < 0)
 		return -1;
 	for (struct batch *b = pool_batches(d->pool); b; b = b->next)
-		if (put_batch(d, b, err) < 0)
+		if (put_batch(d, b, &borrowed, err) < 0)
 			return -1;
 	pool_totals(d->pool, &t);
 	cr_stage_count(d->st, "pages", t.bytes / CR_PAGE);
 	cr_stage_count(d->st, "pages_written", t.written / CR_PAGE);
 	cr_stage_count(d->st, "pages_skipped", t.zero / CR_PAGE);
+	cr_stage_count(d->st, "pages_shared", borrowed);
 	cr_stage_count(d->st, "bytes_written", t.written);
 	return 0;
 }

@@ -93,6 +93,7 @@ void batch_free(struct batch *b)
 		free(b->units[i].extents);
 	free(b->units);
 	free(b->spans);
+	free(b->loans);
 	if (b->fd >= 0)
 		close(b->fd);
 	free(b);

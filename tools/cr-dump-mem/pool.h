@@ -24,11 +24,12 @@
 #include "schemas.h"
 
 struct pool;
+struct loan;
 
 struct span {
 	uint64_t address;	/* in the process or the object */
 	uint64_t length;
-	bool forced;		/* no PROT_READ: only /proc/PID/mem can read it */
+	bool forced;		/* by /proc/PID/mem: no PROT_READ, or shared (see loans.h) */
 	bool keep_zero;		/* zeros hide what a file has there */
 };
 
@@ -42,6 +43,8 @@ struct batch {
 	int fd;			/* the object, or /proc/PID/mem; -1: none is needed */
 	struct span *spans;	/* in order of address */
 	size_t n_spans;
+	struct loan *loans;	/* pages that another batch has: see loans.h; in order, too */
+	size_t n_loans;
 	/* Results, in order of address; the worker's own until pool_wait(). */
 	struct unit *units;
 	size_t n_units;

@@ -70,6 +70,17 @@ static int open_bulk(struct check *c, const struct cr_image_file *f, bool say)
 	return fd;
 }
 
+/* Pages of another process, which are checked with that one's. */
+static void check_borrowed(struct check *c, const Cr__Pages *p, size_t i)
+{
+	const Cr__Extent *e = p->extents[i];
+
+	if (!p->pid || e->crc ||
+	    !cr_cover_has(&c->cover, c->pages_seen, e->offset, e->pages * PAGE))
+		fault(c, "extents[%zu]: no process has the %llu bytes at %llu that it borrows", i,
+		      (unsigned long long)(e->pages * PAGE), (unsigned long long)e->offset);
+}
+
 /* Pages lie in the last PagesFile before them. */
 static int check_pages(struct check *c, const Cr__Pages *p, struct cr_err *err)
 {
@@ -91,6 +102,8 @@ static int check_pages(struct check *c, const Cr__Pages *p, struct cr_err *err)
 		if (e->address % PAGE || e->offset % PAGE || !e->pages ||
 		    e->pages > UINT64_MAX / PAGE || e->address > UINT64_MAX - e->pages * PAGE)
 			fault(c, "extents[%zu]: no run of pages", i);
+		else if (e->borrowed)
+			check_borrowed(c, p, i);
 		else if (check_run(c, fd, f, &r, err) < 0)
 			return -1;
 	}

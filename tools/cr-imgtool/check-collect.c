@@ -8,6 +8,7 @@
 /* Kinds from here on are open file descriptions, when they have an id; a Socket
  * is one whose record, of the same id, cr-dump-net makes. */
 #define FIRST_FILE_KIND 40
+#define PAGE 4096u
 
 static const struct {
 	uint16_t kind;
@@ -44,6 +45,20 @@ static int collect_task(struct check *c, const Cr__Task *t, struct cr_err *err)
 	return 0;
 }
 
+/* They lie in the last PagesFile before them. */
+static int collect_pages(struct check *c, const Cr__Pages *p, struct cr_err *err)
+{
+	for (size_t i = 0; i < p->n_extents; i++) {
+		const Cr__Extent *e = p->extents[i];
+
+		if (!e->borrowed && p->pid &&
+		    cr_cover_add(&c->cover, (uint32_t)c->pages.count, e->offset,
+				 e->pages * PAGE, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int collect_record(struct check *c, const struct cr_record *rec, const void *msg,
 		   struct cr_err *err)
 {
@@ -70,6 +85,8 @@ int collect_record(struct check *c, const struct cr_record *rec, const void *msg
 	case CR_KIND_PAGES_FILE:
 		return cr_image_files_add(&c->pages, ((const Cr__PagesFile *)msg)->name,
 					  ((const Cr__PagesFile *)msg)->size, err);
+	case CR_KIND_PAGES:
+		return collect_pages(c, msg, err);
 	case CR_KIND_SOCKET:
 		/* The record of its family has the same id. */
 		return 0;

@@ -114,6 +114,7 @@ int check_main(int argc, char **argv)
 	ret = run(&c, &err) < 0 ? cr_err_report(&err) : report(&c);
 	for (int i = 0; i < N_IDS; i++)
 		ids_clear(&c.ids[i]);
+	cr_cover_clear(&c.cover);
 	cr_image_files_clear(&c.pages);
 	source_close(&src);
 	return ret;

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "cover.h"
 #include "err.h"
 #include "ids.h"
 #include "image.h"
@@ -27,6 +28,7 @@ struct check {
 	struct ids ids[N_IDS];
 	struct cr_image_files pages;	/* PagesFile records, in order */
 	unsigned int pages_seen;	/* of them, in the second pass */
+	struct cr_cover cover;		/* pages with a checksum; file: 1 + index in .pages */
 };
 
 void fault(struct check *c, const char *fmt, ...) CR_PRINTF(2, 3);

@@ -267,6 +267,11 @@ static unsigned int first_owned(const struct image *img, const struct owned_page
 	return lo;
 }
 
+static struct extent extent_of(const Cr__Extent *e, uint32_t bulk)
+{
+	return (struct extent){ e->address, e->pages, e->offset, e->crc, bulk, e->borrowed };
+}
+
 int image_extents(const struct image *img, uint32_t pid, uint32_t shmem, struct extent_list *out,
 		  struct cr_err *err)
 {
@@ -285,13 +290,8 @@ int image_extents(const struct image *img, uint32_t pid, uint32_t shmem, struct 
 		const Cr__Pages *p = l->items[img->owned[from].index];
 
 		for (size_t k = 0; k < p->n_extents; k++)
-			out->list[out->count++] = (struct extent){
-				.address = p->extents[k]->address,
-				.pages = p->extents[k]->pages,
-				.offset = p->extents[k]->offset,
-				.crc = p->extents[k]->crc,
-				.bulk = img->pages_bulk[img->owned[from].index],
-			};
+			out->list[out->count++] =
+				extent_of(p->extents[k], img->pages_bulk[img->owned[from].index]);
 	}
 	if (out->count)
 		qsort(out->list, out->count, sizeof(*out->list), by_address);

@@ -35,6 +35,7 @@ struct extent {
 	uint64_t offset;	/* in the bulk file, bytes */
 	uint32_t crc;
 	uint32_t bulk;		/* index of the PagesFile record */
+	bool borrowed;		/* the bytes, and their checksum, are of other extents */
 };
 
 struct extent_list {

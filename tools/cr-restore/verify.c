@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "cover.h"
 #include "crc32c.h"
 #include "progress.h"
 #include "spare.h"
@@ -53,13 +54,31 @@ static int verify_extent(struct verify *v, const struct extent *x, uint32_t pid)
 			  v->r->opts.dir, pid, x->address);
 }
 
+static int check_borrowed(const struct task_image *t, struct cr_cover *cover, struct cr_err *err)
+{
+	for (size_t n = 0; n < t->extents.count; n++) {
+		const struct extent *x = &t->extents.list[n];
+
+		if (x->borrowed && (x->pages > UINT64_MAX / PAGE ||
+				    !cr_cover_has(cover, x->bulk, x->offset, x->pages * PAGE)))
+			return cr_err_set(
+				err, CR_BAD_INPUT,
+				"pid %u: the pages at %" PRIx64
+				" are to be those of another process, which has none there",
+				t->task->pid, x->address);
+	}
+	return 0;
+}
+
 static uint64_t all_bytes(const struct restore *r)
 {
 	uint64_t pages = 0;
 
 	for (unsigned int i = 0; i < r->img.n_tasks; i++)
 		for (size_t n = 0; n < r->img.tasks[i].extents.count; n++)
-			pages += r->img.tasks[i].extents.list[n].pages;
+			pages += r->img.tasks[i].extents.list[n].borrowed ?
+					 0 :
+					 r->img.tasks[i].extents.list[n].pages;
 	return pages * PAGE;
 }
 
@@ -69,7 +88,8 @@ static int verify_all(struct verify *v)
 		const struct task_image *t = &v->r->img.tasks[i];
 
 		for (size_t n = 0; n < t->extents.count; n++)
-			if (verify_extent(v, &t->extents.list[n], t->task->pid) < 0)
+			if (!t->extents.list[n].borrowed &&
+			    verify_extent(v, &t->extents.list[n], t->task->pid) < 0)
 				return -1;
 	}
 	return 0;
@@ -84,6 +104,25 @@ static void run(struct verify *v)
 	v->result = verify_all(v);
 	cr_progress_end(&v->progress);
 	_exit(0);
+}
+
+int verify_check(const struct restore *r, struct cr_err *err)
+{
+	struct cr_cover cover = { 0 };
+	int ret = 0;
+
+	for (unsigned int i = 0; ret == 0 && i < r->img.n_tasks; i++) {
+		const struct extent_list *x = &r->img.tasks[i].extents;
+
+		for (size_t n = 0; ret == 0 && n < x->count; n++)
+			if (!x->list[n].borrowed)
+				ret = cr_cover_add(&cover, x->list[n].bulk, x->list[n].offset,
+						   x->list[n].pages * PAGE, err);
+	}
+	for (unsigned int i = 0; ret == 0 && i < r->img.n_tasks; i++)
+		ret = check_borrowed(&r->img.tasks[i], &cover, err);
+	cr_cover_clear(&cover);
+	return ret;
 }
 
 int verify_start(struct restore *r, struct verify **out, struct cr_err *err)

@@ -13,6 +13,10 @@
 
 struct verify;
 
+/* Do all pages that are borrowed have a checksum, by an extent that is not?
+ * CR_BAD_INPUT names some that have not. */
+int verify_check(const struct restore *r, struct cr_err *err) CR_MUST;
+
 int verify_start(struct restore *r, struct verify **out, struct cr_err *err) CR_MUST;
 
 /* Wait for the result; frees it.  CR_BAD_INPUT names the pages that are bad. */
