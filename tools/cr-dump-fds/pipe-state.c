@@ -79,7 +79,8 @@ static int read_unowned(const struct pipe_state *p, int fd, int capacity, struct
 	if (p->async)
 		return cr_err_set(err, CR_REFUSED,
 				  "%d bytes are left by its reader, and its writer has O_ASYNC: "
-				  "not supported", n);
+				  "not supported",
+				  n);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (reader < 0)

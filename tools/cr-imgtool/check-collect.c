@@ -52,8 +52,8 @@ static int collect_pages(struct check *c, const Cr__Pages *p, struct cr_err *err
 		const Cr__Extent *e = p->extents[i];
 
 		if (!e->borrowed && p->pid &&
-		    cr_cover_add(&c->cover, (uint32_t)c->pages.count, e->offset,
-				 e->pages * PAGE, err) < 0)
+		    cr_cover_add(&c->cover, (uint32_t)c->pages.count, e->offset, e->pages * PAGE,
+				 err) < 0)
 			return -1;
 	}
 	return 0;

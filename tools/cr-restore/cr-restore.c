@@ -184,10 +184,9 @@ static int prepare(struct cr_err *err)
 {
 	r.dirfd = cr_image_dir(r.opts.dir, false, err);
 	if (r.dirfd < 0 || image_load(r.dirfd, r.opts.dir, &r.img, err) < 0 ||
-	    verify_check(&r, err) < 0 ||
-	    paths_map(&r, err) < 0 || cr_bump_seal(&r.img.memory, err) < 0 ||
-	    mem_own_maps(&r, err) < 0 || attrs_own_limits(&r, err) < 0 ||
-	    own_read(&r.own, err) < 0 || check_all(&r, err) < 0)
+	    verify_check(&r, err) < 0 || paths_map(&r, err) < 0 ||
+	    cr_bump_seal(&r.img.memory, err) < 0 || mem_own_maps(&r, err) < 0 ||
+	    attrs_own_limits(&r, err) < 0 || own_read(&r.own, err) < 0 || check_all(&r, err) < 0)
 		return -1;
 	r.huge_pages = fill_may_be_huge();
 	return make_room(err) < 0 || attrs_own_limits(&r, err) < 0 || inherit_keep(&r, err) < 0 ||

@@ -102,9 +102,8 @@ static int make_node(const Cr__Ghost *g, const char *path)
 	case S_IFDIR:
 		return mkdir(path, 0700) < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	case S_IFLNK:
-		return symlink(g->target, path) < 0 ?
-			       -1 :
-			       open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		return symlink(g->target, path) < 0 ? -1 :
+						      open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	default:
 		if (mknod(path, (mode_t)g->mode, (dev_t)g->rdev) < 0)
 			return -1;
