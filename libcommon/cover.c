@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "list.h"
+
 static bool reaches(const struct cr_cover_run *last, uint32_t file, uint64_t start)
 {
 	return last->file == file && last->end >= start && last->start <= start;
@@ -11,7 +13,7 @@ static bool reaches(const struct cr_cover_run *last, uint32_t file, uint64_t sta
 int cr_cover_add(struct cr_cover *c, uint32_t file, uint64_t start, uint64_t length,
 		 struct cr_err *err)
 {
-	struct cr_cover_run *last = c->count ? &c->list[c->count - 1] : NULL, *grown;
+	struct cr_cover_run *last = c->count ? &c->list[c->count - 1] : NULL;
 	uint64_t end = length > UINT64_MAX - start ? UINT64_MAX : start + length;
 
 	/* Most follow each other. */
@@ -19,13 +21,8 @@ int cr_cover_add(struct cr_cover *c, uint32_t file, uint64_t start, uint64_t len
 		last->end = end > last->end ? end : last->end;
 		return 0;
 	}
-	/* Room is made in powers of two. */
-	if (!(c->count & (c->count - 1))) {
-		grown = realloc(c->list, (c->count * 2 + 1) * sizeof(*grown));
-		if (!grown)
-			return cr_err_sys(err, "out of memory");
-		c->list = grown;
-	}
+	if (cr_list_room(c->list, c->count, err) < 0)
+		return -1;
 	c->list[c->count++] = (struct cr_cover_run){ file, start, end };
 	c->sorted = false;
 	return 0;

@@ -46,11 +46,6 @@ struct scan_arg {
  * kernel again: one call costs as much as walking some hundred pages. */
 #define NEAR (1u << 20)
 
-/* Bits of an entry of /proc/PID/pagemap */
-#define PM_FILE (1ull << 61)	/* or shared anonymous */
-#define PM_SWAP (1ull << 62)
-#define PM_PRESENT (1ull << 63)
-
 struct scan {
 	int fd;
 	const struct cr_range *ranges;
@@ -175,8 +170,8 @@ static int read_range(struct scan *s, const struct cr_range *r, struct cr_err *e
 		if (got < 8)
 			return cr_err_sys(err, "unable to read pagemap");
 		for (ssize_t i = 0; i < got / 8; i++, at += CR_PAGE)
-			if (entries[i] & (PM_PRESENT | PM_SWAP) && !(entries[i] & PM_FILE) &&
-			    push(s, at, at + CR_PAGE, false, err) < 0)
+			if (entries[i] & (CR_PM_PRESENT | CR_PM_SWAP) &&
+			    !(entries[i] & CR_PM_FILE) && push(s, at, at + CR_PAGE, false, err) < 0)
 				return -1;
 	}
 	return 0;

@@ -24,6 +24,13 @@
 
 #define CR_PAGE 4096u
 
+/* An entry of /proc/PID/pagemap. */
+#define CR_PM_FRAME ((1ull << 55) - 1)	/* 0 for who may not know it (4.2) */
+#define CR_PM_EXCLUSIVE (1ull << 56)	/* nobody else has it mapped (4.2) */
+#define CR_PM_FILE (1ull << 61)		/* or shared anonymous */
+#define CR_PM_SWAP (1ull << 62)
+#define CR_PM_PRESENT (1ull << 63)
+
 struct cr_range {
 	uint64_t start;
 	uint64_t end;

@@ -210,15 +210,23 @@ static void open_something(void)
 	}
 }
 
-/* It is ready for one process, and for another one not. */
-static bool is_signalfd(int fd)
+/* What the descriptor leads to; "" when it is not open. */
+static const char *link_of(int fd)
 {
-	char path[32], to[32];
+	static char to[PATH_MAX];
+	char path[32];
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, to, sizeof(to));
-	return n > 0 && strncmp(to, "anon_inode:[signalfd]", (size_t)n) == 0;
+	n = readlink(path, to, sizeof(to) - 1);
+	to[n > 0 ? n : 0] = 0;
+	return to;
+}
+
+/* It is ready for one process, and for another one not. */
+static bool is_signalfd(int fd)
+{
+	return strcmp(link_of(fd), "anon_inode:[signalfd]") == 0;
 }
 
 static void use_something(void)

@@ -406,14 +406,8 @@ static void open_more(void)
 /* A lock of /dev/null, or of the inode of all eventfds, is in the way of others. */
 static bool is_ours(int fd)
 {
-	char path[32], to[PATH_MAX];
-	ssize_t n;
+	const char *to = link_of(fd);
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, to, sizeof(to) - 1);
-	if (n < 0)
-		return false;
-	to[n] = 0;
 	return strncmp(to, t_dir, strlen(t_dir)) == 0 || strncmp(to, "/memfd:", 7) == 0 ||
 	       strncmp(to, "pipe:", 5) == 0 || strncmp(to, "socket:", 7) == 0;
 }

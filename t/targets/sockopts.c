@@ -17,7 +17,8 @@ struct option {
 	int family, type, level, option;
 	const char *value;	/* as bytes */
 	size_t len;
-	int fd;			/* a socket for each */
+	bool same;		/* on the socket of the one before */
+	int fd;			/* else one for each */
 	char is[BYTES];		/* what is read then */
 	socklen_t is_len;
 };
@@ -38,6 +39,9 @@ static struct option options[] = {
 	{ .family = U4, SOL_SOCKET, 65 /* SO_TIMESTAMPING_NEW */, "\30\0\0\0", 4 },
 	{ .family = U4, SOL_SOCKET, 35 /* SO_TIMESTAMPNS */, ONE },
 	{ .family = U4, SOL_SOCKET, 37 /* SO_TIMESTAMPING */, "\30\0\0\0", 4 },
+	/* The first of these sets the second one, too. */
+	{ .family = U4, IPPROTO_IP, IP_TOS, "\20\0\0\0", 4 },
+	{ .family = U4, SOL_SOCKET, SO_PRIORITY, "\3\0\0\0", 4, .same = true },
 	{ .family = U4, IPPROTO_IP, 4 /* IP_OPTIONS */, "\x94\4\0\0", 4 },
 	{ .family = U4, IPPROTO_IP, 18 /* IP_PASSSEC */, ONE },
 	{ .family = U4, IPPROTO_IP, 26 /* IP_RECVERR_RFC4884 */, ONE },
@@ -81,7 +85,7 @@ static void set_up(struct option *o)
 	char before[BYTES];
 	socklen_t len;
 
-	o->fd = t_must(socket(o->family, o->type, 0));
+	o->fd = o->same ? o[-1].fd : t_must(socket(o->family, o->type, 0));
 	get(o, before, &len);
 	if (setsockopt(o->fd, o->level, o->option, o->value, (socklen_t)o->len) < 0) {
 		if (errno != ENOPROTOOPT && errno != EOPNOTSUPP)

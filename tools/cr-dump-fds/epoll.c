@@ -18,6 +18,7 @@
 #include "clean.h"
 #include "epoll-params.h"
 #include "kinds.h"
+#include "list.h"
 
 /* What the kernel leaves of the events of a one-shot item that has fired. */
 #define KEPT (EPOLLET | EPOLLONESHOT | EPOLLWAKEUP | EPOLLEXCLUSIVE)
@@ -38,8 +39,6 @@ static bool match(const struct file *f)
 /* "tfd: 5 events: 19 data: 7ffd00000005  pos:0 ino:61 sdev:7" */
 static int parse_items(const struct file *f, struct item **out, size_t *count, struct cr_err *err)
 {
-	size_t room = 0;
-
 	for (const char *p = f->info; (p = strstr(p, "\ntfd:")); p++) {
 		struct item it = { 0 };
 
@@ -48,14 +47,8 @@ static int parse_items(const struct file *f, struct item **out, size_t *count, s
 			   " pos:%*d ino:%" SCNx64,
 			   &it.fd, &it.events, &it.data, &it.ino) != 4)
 			return cr_err_set(err, CR_SYSTEM, "its fdinfo is not understood");
-		if (*count == room) {
-			struct item *grown = realloc(*out, (room + 64) * 2 * sizeof(it));
-
-			if (!grown)
-				return cr_err_sys(err, "out of memory");
-			*out = grown;
-			room = (room + 64) * 2;
-		}
+		if (cr_list_room(*out, *count, err) < 0)
+			return -1;
 		it.nth = *count;
 		(*out)[(*count)++] = it;
 	}

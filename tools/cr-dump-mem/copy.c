@@ -10,6 +10,7 @@
 
 #include "clean.h"
 #include "crc32c.h"
+#include "list.h"
 #include "pagemap.h"
 
 #define PAGES (COPY_BUF / CR_PAGE)
@@ -201,17 +202,11 @@ static int keep(struct unit *u, uint64_t address, uint64_t offset, const uint8_t
 		uint64_t length, struct cr_err *err)
 {
 	Cr__Extent *last = u->n_extents ? &u->extents[u->n_extents - 1] : NULL;
-	Cr__Extent *grown;
 
 	if (!last || last->address + last->pages * CR_PAGE != address ||
 	    last->offset + last->pages * CR_PAGE != offset) {
-		/* Room is made in powers of two. */
-		if (!(u->n_extents & (u->n_extents - 1))) {
-			grown = realloc(u->extents, (u->n_extents * 2 + 1) * sizeof(*grown));
-			if (!grown)
-				return cr_err_sys(err, "out of memory");
-			u->extents = grown;
-		}
+		if (cr_list_room(u->extents, u->n_extents, err) < 0)
+			return -1;
 		last = &u->extents[u->n_extents++];
 		cr__extent__init(last);
 		last->address = address;

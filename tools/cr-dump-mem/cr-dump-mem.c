@@ -10,6 +10,7 @@
 #include "fault.h"
 #include "files.h"
 #include "ghost.h"
+#include "list.h"
 #include "loans.h"
 #include "opt.h"
 #include "sysv.h"
@@ -76,15 +77,8 @@ static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
 
 static int add_target(struct dump *d, const Cr__Task *task, struct cr_err *err)
 {
-	struct target *grown;
-
-	/* Room is made in powers of two. */
-	if (!(d->n_targets & (d->n_targets - 1))) {
-		grown = realloc(d->targets, (d->n_targets * 2 + 1) * sizeof(*grown));
-		if (!grown)
-			return cr_err_sys(err, "out of memory");
-		d->targets = grown;
-	}
+	if (cr_list_room(d->targets, d->n_targets, err) < 0)
+		return -1;
 	d->targets[d->n_targets++] = (struct target){
 		.pid = (pid_t)task->pid,
 		.eye = (pid_t)(task->dead_leader ? task->tids[0] : task->pid),

@@ -8,22 +8,18 @@
 #include <stdint.h>
 
 #include "err.h"
-
-#define PM_FRAME ((1ull << 55) - 1)
-#define PM_EXCLUSIVE (1ull << 56)	/* nobody else has it mapped (4.2) */
-#define PM_FILE_PAGE (1ull << 61)
-#define PM_PRESENT_PAGE (1ull << 63)
+#include "pagemap.h"
 
 static inline bool frame_is_shared(uint64_t entry)
 {
-	return (entry & (PM_EXCLUSIVE | PM_FILE_PAGE | PM_PRESENT_PAGE)) == PM_PRESENT_PAGE;
+	return (entry & (CR_PM_EXCLUSIVE | CR_PM_FILE | CR_PM_PRESENT)) == CR_PM_PRESENT;
 }
 
 /* The frame of an entry of pagemap when others may have it too, else 0: also
  * for whoever may not know it. */
 static inline uint64_t frame_of(uint64_t entry)
 {
-	return frame_is_shared(entry) ? entry & PM_FRAME : 0;
+	return frame_is_shared(entry) ? entry & CR_PM_FRAME : 0;
 }
 
 struct frame_user {

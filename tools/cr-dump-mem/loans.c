@@ -11,6 +11,7 @@
 #include "clean.h"
 #include "crc32c.h"
 #include "frames.h"
+#include "list.h"
 #include "pagemap.h"
 #include "proc.h"
 
@@ -65,20 +66,6 @@ void loans_free(struct loans *l)
 	free(l);
 }
 
-/* Room for one more is made in powers of two. */
-static int make_room(void **list, size_t n, size_t size, struct cr_err *err)
-{
-	void *grown;
-
-	if (n & (n - 1))
-		return 0;
-	grown = realloc(*list, (n * 2 + 1) * size);
-	if (!grown)
-		return cr_err_sys(err, "out of memory");
-	*list = grown;
-	return 0;
-}
-
 static int find_kin(struct loans *l, const void *auxv, size_t len, struct cr_err *err)
 {
 	uint32_t crc = cr_crc32c(0, auxv, len);
@@ -89,7 +76,7 @@ static int find_kin(struct loans *l, const void *auxv, size_t len, struct cr_err
 			l->now = k;
 			return 0;
 		}
-	if (make_room((void **)&l->kin, l->n_kin, sizeof(*l->kin), err) < 0)
+	if (cr_list_room(l->kin, l->n_kin, err) < 0)
 		return -1;
 	k = &l->kin[l->n_kin];
 	*k = (struct kin){ .crc = crc, .auxv_len = len, .auxv = malloc(len + 1) };
@@ -181,7 +168,7 @@ static int index_members(struct loans *l, struct cr_err *err)
 	for (; k->known < k->n_members; k->known++) {
 		cr_auto_fd int fd = open_pagemap(k->members[k->known]);
 
-		if (make_room((void **)&l->lenders, l->n_lenders, sizeof(*l->lenders), err) < 0)
+		if (cr_list_room(l->lenders, l->n_lenders, err) < 0)
 			return -1;
 		l->lenders[l->n_lenders++] = k->members[k->known];
 		if (fd >= 0 && each_page(l, k->members[k->known], fd, index_page, NULL, err) < 0)
@@ -211,7 +198,7 @@ static int leave(struct taking *t, const struct span *s, struct cr_err *err)
 		last->length += s->length;
 		return 0;
 	}
-	if (make_room((void **)&t->left, t->n_left, sizeof(*t->left), err) < 0)
+	if (cr_list_room(t->left, t->n_left, err) < 0)
 		return -1;
 	t->left[t->n_left++] = *s;
 	return 0;
@@ -248,7 +235,7 @@ static int settle(struct loans *l, struct taking *t, struct cr_err *err)
 		t->loan.length = 0;
 		return leave(t, &s, err);
 	}
-	if (make_room((void **)&b->loans, b->n_loans, sizeof(*b->loans), err) < 0)
+	if (cr_list_room(b->loans, b->n_loans, err) < 0)
 		return -1;
 	b->loans[b->n_loans++] = t->loan;
 	t->loan.length = 0;
@@ -333,9 +320,7 @@ int loans_take(struct loans *l, struct batch *b, const void *auxv, size_t auxv_l
 
 	if (find_kin(l, auxv, auxv_len, err) < 0)
 		return -1;
-	if (make_room((void **)&l->now->members, l->now->n_members, sizeof(*l->now->members), err) <
-		    0 ||
-	    index_members(l, err) < 0)
+	if (cr_list_room(l->now->members, l->now->n_members, err) < 0 || index_members(l, err) < 0)
 		return -1;
 	if (!l->now->n_members && !has_children(b->eye))
 		return 0;

@@ -17,6 +17,7 @@
 #include "fault.h"
 #include "files.h"
 #include "inject.h"
+#include "list.h"
 #include "loans.h"
 #include "pagemap.h"
 #include "proc.h"
@@ -45,16 +46,9 @@ static int not_enough(struct cr_err *err)
 /* 1 + index of the file in mm.files */
 static int file_index(struct work *w, struct mapped *f, uint32_t *index, struct cr_err *err)
 {
-	Cr__FileRef **grown;
-
 	if (f->serial != w->d->n_spaces) {
-	/* Room is made in powers of two. */
-		if (!(w->mm.n_files & (w->mm.n_files - 1))) {
-			grown = realloc(w->mm.files, (w->mm.n_files * 2 + 1) * sizeof(*grown));
-			if (!grown)
-				return not_enough(err);
-			w->mm.files = grown;
-		}
+		if (cr_list_room(w->mm.files, w->mm.n_files, err) < 0)
+			return -1;
 		w->mm.files[w->mm.n_files++] = &f->ref;
 		f->serial = w->d->n_spaces;
 		f->index = (uint32_t)w->mm.n_files;
@@ -229,15 +223,9 @@ static int fill_vmas(struct work *w, struct cr_err *err)
 static int add_guard(struct work *w, const struct cr_page_run *run, struct cr_err *err)
 {
 	size_t n = w->mm.n_guards;
-	Cr__PageRange *grown;
 
-	/* Room is made in powers of two. */
-	if (!(n & (n - 1))) {
-		grown = realloc(w->guards, (n * 2 + 1) * sizeof(*grown));
-		if (!grown)
-			return not_enough(err);
-		w->guards = grown;
-	}
+	if (cr_list_room(w->guards, n, err) < 0)
+		return -1;
 	cr__page_range__init(&w->guards[n]);
 	w->guards[n].address = run->start;
 	w->guards[n].pages = (run->end - run->start) / CR_PAGE;

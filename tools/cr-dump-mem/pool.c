@@ -15,6 +15,7 @@
 #include "clean.h"
 #include "copy.h"
 #include "fault.h"
+#include "list.h"
 #include "pagemap.h"
 #include "progress.h"
 
@@ -67,20 +68,15 @@ struct batch *batch_new(pid_t pid, pid_t eye, struct cr_err *err)
 
 int batch_span(struct batch *b, const struct span *s, struct cr_err *err)
 {
-	struct span *last = b->n_spans ? &b->spans[b->n_spans - 1] : NULL, *grown;
+	struct span *last = b->n_spans ? &b->spans[b->n_spans - 1] : NULL;
 
 	if (last && last->address + last->length == s->address && last->forced == s->forced &&
 	    last->keep_zero == s->keep_zero) {
 		last->length += s->length;
 		return 0;
 	}
-	/* Room is made in powers of two. */
-	if (!(b->n_spans & (b->n_spans - 1))) {
-		grown = realloc(b->spans, (b->n_spans * 2 + 1) * sizeof(*grown));
-		if (!grown)
-			return cr_err_sys(err, "out of memory");
-		b->spans = grown;
-	}
+	if (cr_list_room(b->spans, b->n_spans, err) < 0)
+		return -1;
 	b->spans[b->n_spans++] = *s;
 	return 0;
 }

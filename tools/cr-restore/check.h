@@ -8,6 +8,11 @@
 
 #include "restore.h"
 
+/* What sockets and files in messages that nobody can receive any more have, the
+ * kernel collects when it has time: names and locks are waited for so long. */
+#define COLLECT_MS 500
+#define COLLECT_LOOK_MS 10
+
 /* 0: all is well; -1 with CR_REFUSED after naming everything, or an error. */
 int check_all(struct restore *r, struct cr_err *err) CR_MUST;
 

@@ -11,13 +11,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "clean.h"
 #include "inherit.h"
 #include "owner.h"
-
-/* Of files in messages that nobody can receive any more, see unix-check.c. */
-#define PATIENCE_MS 500
-#define LOOK_MS 10
 
 static void to_flock(const Cr__FileLock *m, struct flock *fl)
 {
@@ -94,10 +91,10 @@ static bool is_held(const Cr__FileLock *m, int fd, pid_t *by)
 static bool stays_held(const Cr__FileLock *m, int fd, pid_t *by, unsigned int *wait_ms)
 {
 	while (is_held(m, fd, by)) {
-		if (*wait_ms < LOOK_MS)
+		if (*wait_ms < COLLECT_LOOK_MS)
 			return true;
-		poll(NULL, 0, LOOK_MS);
-		*wait_ms -= LOOK_MS;
+		poll(NULL, 0, COLLECT_LOOK_MS);
+		*wait_ms -= COLLECT_LOOK_MS;
 	}
 	return false;
 }
@@ -138,7 +135,7 @@ static bool is_lost(const struct restore *r, const Cr__FileLock *m)
 
 void locks_check(struct restore *r)
 {
-	unsigned int wait_ms = PATIENCE_MS; /* in all */
+	unsigned int wait_ms = COLLECT_MS; /* in all */
 	const struct msg_list *l = &r->img.kinds[CR_KIND_FILE_LOCK];
 
 	for (unsigned int i = 0; i < l->count; i++) {

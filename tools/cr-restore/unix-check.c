@@ -12,14 +12,10 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "check.h"
 #include "clean.h"
 #include "unix-diag.h"
 #include "unix.h"
-
-/* What sockets in messages that nobody can receive any more have, the kernel
- * collects when it has time. */
-#define PATIENCE_MS 500
-#define LOOK_MS 10
 
 struct wanted {
 	const struct unix_sock *u;
@@ -182,8 +178,8 @@ int unix_check_names(struct restore *r, struct cr_err *err)
 	qsort(list, n.count, sizeof(*list), compare);
 	if (find_taken(&n, &taken, err) < 0)
 		return -1;
-	for (int ms = 0; taken && ms < PATIENCE_MS; ms += LOOK_MS) {
-		poll(NULL, 0, LOOK_MS);
+	for (int ms = 0; taken && ms < COLLECT_MS; ms += COLLECT_LOOK_MS) {
+		poll(NULL, 0, COLLECT_LOOK_MS);
 		if (find_taken(&n, &taken, err) < 0)
 			return -1;
 	}
