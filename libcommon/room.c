@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "pagemap.h"
 #include "room.h"
 
 #include <elf.h>
@@ -19,7 +20,6 @@
 #include "vdso.h"
 
 #define ALIGN 16
-#define PAGE 4096u
 #define NEEDED (2 * CR_EXIT_CODE_MAX)	/* or some threads could not be asked */
 #define WANTED ((1 + CR_AGENT_GUESTS) * CR_EXIT_CODE_MAX)	/* more is of no use */
 #define LOOKS 4	/* at bytes that an agent may be writing or clearing */
@@ -156,7 +156,7 @@ static bool read_head(pid_t pid, const struct cr_maps *maps, const struct cr_map
 
 		if (cr_map_has_file(k) && !k->pgoff && k->ino == m->ino &&
 		    k->dev_major == m->dev_major && k->dev_minor == m->dev_minor)
-			return read_at(pid, k->start, head, PAGE);
+			return read_at(pid, k->start, head, CR_PAGE);
 	}
 	return false;
 }
@@ -171,13 +171,13 @@ static uint64_t code_end(const uint8_t *head, const struct cr_map *m)
 
 	memcpy(&eh, head, sizeof(eh));
 	if (memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 || eh.e_ident[EI_CLASS] != ELFCLASS64 ||
-	    eh.e_phentsize != sizeof(ph) || eh.e_phoff > PAGE ||
-	    eh.e_phnum > (PAGE - eh.e_phoff) / sizeof(ph))
+	    eh.e_phentsize != sizeof(ph) || eh.e_phoff > CR_PAGE ||
+	    eh.e_phnum > (CR_PAGE - eh.e_phoff) / sizeof(ph))
 		return 0;
 	for (unsigned int i = 0; i < eh.e_phnum; i++) {
 		memcpy(&ph, head + eh.e_phoff + i * sizeof(ph), sizeof(ph));
 		if (ph.p_type == PT_LOAD && ph.p_flags & PF_X && ph.p_filesz == ph.p_memsz &&
-		    ph.p_offset + ph.p_filesz < last && ph.p_offset + ph.p_filesz > last - PAGE)
+		    ph.p_offset + ph.p_filesz < last && ph.p_offset + ph.p_filesz > last - CR_PAGE)
 			return ph.p_offset + ph.p_filesz;
 	}
 	return 0;
@@ -189,7 +189,7 @@ static uint64_t code_end(const uint8_t *head, const struct cr_map *m)
  */
 static bool is_free(pid_t pid, struct cr_room *room)
 {
-	uint8_t buf[PAGE];
+	uint8_t buf[CR_PAGE];
 
 	for (int i = 0; i < LOOKS; i++) {
 		if (!read_at(pid, room->at, buf, room->size))
@@ -204,7 +204,7 @@ static bool is_free(pid_t pid, struct cr_room *room)
 static bool candidate(pid_t pid, const struct cr_maps *maps, const struct cr_map *m,
 		      struct cr_room *room)
 {
-	uint8_t head[PAGE];
+	uint8_t head[CR_PAGE];
 	uint64_t end;
 
 	if (!(m->prot & PROT_EXEC) || m->shared || !cr_map_has_file(m) ||

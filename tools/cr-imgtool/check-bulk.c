@@ -6,9 +6,9 @@
 #include "check.h"
 #include "clean.h"
 #include "crc32c.h"
+#include "pagemap.h"
 #include "schemas.h"
 
-#define PAGE 4096u
 #define CHUNK (256u << 10)
 
 /* A run of bytes in a bulk file, and what a fault in it is called. */
@@ -76,9 +76,9 @@ static void check_borrowed(struct check *c, const Cr__Pages *p, size_t i)
 	const Cr__Extent *e = p->extents[i];
 
 	if (!p->pid || e->crc ||
-	    !cr_cover_has(&c->cover, c->pages_seen, e->offset, e->pages * PAGE))
+	    !cr_cover_has(&c->cover, c->pages_seen, e->offset, e->pages * CR_PAGE))
 		fault(c, "extents[%zu]: no process has the %llu bytes at %llu that it borrows", i,
-		      (unsigned long long)(e->pages * PAGE), (unsigned long long)e->offset);
+		      (unsigned long long)(e->pages * CR_PAGE), (unsigned long long)e->offset);
 }
 
 /* Pages lie in the last PagesFile before them. */
@@ -97,10 +97,10 @@ static int check_pages(struct check *c, const Cr__Pages *p, struct cr_err *err)
 	fd = open_bulk(c, f, false);
 	for (size_t i = 0; i < p->n_extents; i++) {
 		const Cr__Extent *e = p->extents[i];
-		struct run r = { "extents", i, e->offset, e->pages * PAGE, e->crc };
+		struct run r = { "extents", i, e->offset, e->pages * CR_PAGE, e->crc };
 
-		if (e->address % PAGE || e->offset % PAGE || !e->pages ||
-		    e->pages > UINT64_MAX / PAGE || e->address > UINT64_MAX - e->pages * PAGE)
+		if (e->address % CR_PAGE || e->offset % CR_PAGE || !e->pages ||
+		    e->pages > UINT64_MAX / CR_PAGE || e->address > UINT64_MAX - e->pages * CR_PAGE)
 			fault(c, "extents[%zu]: no run of pages", i);
 		else if (e->borrowed)
 			check_borrowed(c, p, i);

@@ -3,12 +3,12 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "check.h"
+#include "pagemap.h"
 #include "schemas.h"
 
 /* Kinds from here on are open file descriptions, when they have an id; a Socket
  * is one whose record, of the same id, cr-dump-net makes. */
 #define FIRST_FILE_KIND 40
-#define PAGE 4096u
 
 static const struct {
 	uint16_t kind;
@@ -52,7 +52,7 @@ static int collect_pages(struct check *c, const Cr__Pages *p, struct cr_err *err
 		const Cr__Extent *e = p->extents[i];
 
 		if (!e->borrowed && p->pid &&
-		    cr_cover_add(&c->cover, (uint32_t)c->pages.count, e->offset, e->pages * PAGE,
+		    cr_cover_add(&c->cover, (uint32_t)c->pages.count, e->offset, e->pages * CR_PAGE,
 				 err) < 0)
 			return -1;
 	}

@@ -102,6 +102,9 @@ static int agent_failed(const struct task_image *t, const struct slot *s, struct
 
 int finish_look(struct restore *r, struct cr_err *err)
 {
+	/* First: who failed says so in its slot before this. */
+	bool given_up = __atomic_load_n(&r->shared->failed, __ATOMIC_ACQUIRE);
+
 	for (unsigned int i = 0; i < r->family.count; i++) {
 		struct slot *s = slot_at(r, i);
 
@@ -128,7 +131,7 @@ int finish_look(struct restore *r, struct cr_err *err)
 					  t->task->pid, (int)st.field[52]);
 	}
 	/* All are killed, and their numbers are forgotten (kill_created()). */
-	if (__atomic_load_n(&r->shared->failed, __ATOMIC_ACQUIRE))
+	if (given_up)
 		return cr_err_set(err, CR_SYSTEM, "the restore was given up");
 	return 0;
 }
