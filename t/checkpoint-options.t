@@ -10,7 +10,7 @@ use CRTest;
 use CRImage;
 
 chdir(tmpdir()) or die;
-sh("mkdir bin links; cp $BIN/cr-checkpoint bin; ln -s ../bin/cr-checkpoint links/");
+sh("mkdir bin links; cp $BIN/cr-checkpoint $BIN/cr-pipe bin; ln -s ../bin/cr-checkpoint links/");
 for my $stage (qw(cr-freeze cr-inject cr-dump-mem cr-dump-fds cr-dump-net cr-imgtool)) {
 	spew("bin/$stage", <<'E', 0755);
 #!/bin/sh
@@ -62,6 +62,8 @@ calls_are("$c -t 42 -D img --ext-unix-sk --external 'unix[7]' --skip-in-flight -
 my $odd = q{a'b" $HOME `id` \\ *; x};
 calls_are(qq{$c -t 42 -D 'a'\\''b" \$HOME `id` \\ *; x'}, 'an odd directory', dir => 'a\'b" $HOME `id` \\ *; x',
 	freeze => '[--then] [kill]');
+calls_are("$c -t 42 -D '|' --stats '|'", 'what stands between commands', dir => './|', freeze => '[--then] [kill]',
+	commit => ' [--stats] [./|]');
 calls_are('links/cr-checkpoint -t 42 -D img', 'by a symbolic link', freeze => '[--then] [kill]');
 calls_are('cd bin && ln -sf ../calls . && sh cr-checkpoint -t 42 -D img', 'beside itself',
 	freeze => '[--then] [kill]');
@@ -81,7 +83,7 @@ sh_is("$c -D x -t 1 more", 100, qr/'more': too many operands/, 'an operand');
 sh_is("$c -V", 0, qr/^cr-checkpoint 7\.7$/, '-V');
 sh_is("$c --help", 0, qr/^usage: cr-checkpoint \[OPTION\]\.\.\.\n/, '--help');
 sh_is("STATUS=$_ $c -t 42 -D x", $_, qr/^$/, "the last stage exits $_") for 0, 1, 100, 102, 111;
-sh_is("DIE=cr-imgtool $c -t 42 -D x", 111, qr/^(Killed\n)?$/, 'the last stage is killed');
-sh_is("rm bin/cr-imgtool; $c -t 42 -D x", 111, qr/not found/, 'the last stage is missing');
+sh_is("DIE=cr-imgtool $c -t 42 -D x", 111, qr/killed by signal 9/, 'the last stage is killed');
+sh_is("rm bin/cr-imgtool; $c -t 42 -D x", 111, qr/unable to run .*cr-imgtool: No such file/, 'the last stage is missing');
 
 done_testing();
