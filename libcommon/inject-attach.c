@@ -18,6 +18,7 @@
 #include "fault.h"
 #include "inject-agent.h"
 #include "liveness.h"
+#include "prefault.h"
 #include "proc.h"
 
 #define DATA_LENGTH (AGENT_LENGTH - AGENT_CTL)
@@ -119,7 +120,7 @@ void cr_agent_prepare(pid_t pid)
 		return;
 	ids = cr_proc_field(status, "Uid");
 	if (ids && sscanf(ids, "%*u %u", &euid) == 1 && make_spare(euid, &ignored) == 0)
-		memset(spare.local + AGENT_CTL, 0, AGENT_LENGTH - AGENT_CTL);
+		cr_prefault(spare.local + AGENT_CTL, AGENT_LENGTH - AGENT_CTL);
 }
 
 int agent_call_kept(struct cr_agent *a, long nr, const uint64_t args[6], long *result,

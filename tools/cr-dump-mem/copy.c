@@ -12,6 +12,7 @@
 #include "crc32c.h"
 #include "list.h"
 #include "pagemap.h"
+#include "prefault.h"
 
 #define PAGES (COPY_BUF / CR_PAGE)
 #define ZERO_RUN 16u	/* pages: shorter runs are not worth an extent */
@@ -20,20 +21,14 @@ _Static_assert(PAGES == 64 && COPY_PIECES >= PAGES, "a page of the buffer is a b
 
 int copier_init(struct copier *c, int out, size_t size, struct cr_err *err)
 {
-	cr_auto_fd int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-
 	memset(c, 0, sizeof(*c));
 	c->out = out;
 	c->size = size;
 	c->buf = aligned_alloc(CR_PAGE, size);
 	if (!c->buf)
 		return cr_err_sys(err, "out of memory");
-	/* Page faults are taken now, before anything is frozen: the kernel's, as
-	 * later, and ours. */
-	if (zero < 0 || read(zero, c->buf, size) != (ssize_t)size)
-		return cr_err_sys(err, "unable to read /dev/zero");
-	for (size_t i = 0; i < size; i += CR_PAGE)
-		((volatile uint8_t *)c->buf)[i] = 0;
+	/* Page faults are taken now, before anything is frozen. */
+	cr_prefault(c->buf, size);
 	return 0;
 }
 

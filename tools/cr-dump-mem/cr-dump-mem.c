@@ -131,6 +131,7 @@ static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 static void release(struct dump *d)
 {
 	pool_free(d->pool);
+	free(d->lister);
 	loans_free(d->loans);
 	files_free(d->files);
 	free(d->targets);

@@ -13,6 +13,7 @@
 #include "stage.h"
 
 struct files;
+struct lister;
 struct loans;
 
 /* A process that is to be dumped. */
@@ -32,6 +33,7 @@ struct dump {
 	char pages_name[CR_IMAGE_NAME_MAX];
 	struct pool *pool;	/* NULL without dir */
 	struct loans *loans;	/* the same */
+	struct lister *lister;	/* see pages.c; NULL before the first record */
 	struct files *files;
 	struct sysv *sysv;	/* see sysv.h */
 	struct target *targets;

@@ -59,14 +59,16 @@ static int put_borrowed(void *ctx, const Cr__Extent *e, struct cr_err *err)
 	return put_extent(l, &l->made[l->m.n_extents], err);
 }
 
-static struct lister *lister_new(struct dump *d, const struct batch *b, struct cr_err *err)
+/* The one of this dump, for the next of its batches. */
+static struct lister *lister_of(struct dump *d, const struct batch *b, struct cr_err *err)
 {
-	struct lister *l = malloc(sizeof(*l));
+	struct lister *l = d->lister ? d->lister : malloc(sizeof(*l));
 
 	if (!l) {
 		cr_err_sys(err, "out of memory");
 		return NULL;
 	}
+	d->lister = l;
 	l->d = d;
 	l->n_borrowed = 0;
 	cr__pages__init(&l->m);
@@ -79,7 +81,7 @@ static struct lister *lister_new(struct dump *d, const struct batch *b, struct c
 /* Without -D: where pages are, and nothing of where they would be. */
 static int show_spans(struct dump *d, const struct batch *b, struct cr_err *err)
 {
-	cr_auto_free struct lister *l = lister_new(d, b, err);
+	struct lister *l = lister_of(d, b, err);
 	cr_auto_free Cr__Extent *extents = malloc((b->n_spans + 1) * sizeof(*extents));
 
 	if (!l || !extents)
@@ -118,7 +120,7 @@ static int put_loans(struct lister *l, const struct batch *b, size_t *next, uint
 
 static int put_batch(struct dump *d, struct batch *b, uint64_t *borrowed, struct cr_err *err)
 {
-	cr_auto_free struct lister *l = lister_new(d, b, err);
+	struct lister *l = lister_of(d, b, err);
 	size_t loan = 0;
 
 	if (!l)
