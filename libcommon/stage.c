@@ -13,6 +13,7 @@
 #include "clean.h"
 #include "fault.h"
 #include "msg.h"
+#include "prefault.h"
 #include "refusal.h"
 #include "schemas.h"
 #include "stage-end.h"
@@ -298,6 +299,8 @@ static int run(struct cr_stage *st, struct cr_err *err)
 	if (st->out && cr_writer_end(st->out, err) < 0)
 		return -1;
 	cr_fault("stage-after-end");
+	if (st->ops->ended)
+		st->ops->ended(st, st->ctx);
 	return 0;
 }
 
@@ -325,6 +328,7 @@ int cr_stage_run(const struct cr_stage_ops *ops, void *ctx)
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);	/* some have a child to wait for */
+	cr_prefault_program();
 	if (run(&st, &err) < 0) {
 		if (st.session_gone && !err.told)
 			learn_why(&st, &err);

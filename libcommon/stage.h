@@ -38,6 +38,8 @@ struct cr_stage_ops {
 	int (*idle)(struct cr_stage *st, void *ctx, struct cr_err *err);
 	/* End has come on stdin and is not yet written. */
 	int (*finish)(struct cr_stage *st, void *ctx, struct cr_err *err);
+	/* End is written, the stages behind are at work: for what nobody waits for. */
+	void (*ended)(struct cr_stage *st, void *ctx);
 	/* Kinds to decode, ends with 0; NULL: all.  An address space is large, and
 	 * of no interest to most stages. */
 	const uint16_t *wants;

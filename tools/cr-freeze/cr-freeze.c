@@ -17,7 +17,9 @@
 #include "finish.h"
 #include "inject.h"
 #include "msg.h"
+#include "near.h"
 #include "opt.h"
+#include "prefault.h"
 #include "proc.h"
 #include "records.h"
 #include "refuse.h"
@@ -162,10 +164,10 @@ static int hold_while(char **argv)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int emit(struct cr_writer *w, const struct cr_tree *tree, const struct sleepers *sl,
-		unsigned int *refused, struct cr_err *err)
+static int emit(struct cr_writer *w, const struct cr_tree *tree, struct near *near,
+		const struct sleepers *sl, unsigned int *refused, struct cr_err *err)
 {
-	cr_auto_free struct kin *kin = kin_read(tree, err);
+	cr_auto_free struct kin *kin = kin_read(tree, near, err);
 
 	if (!kin || refuse_tree(w, tree, kin, opts.shell_job, refused, err) < 0 ||
 	    records_tree(w, tree, kin, sl, err) < 0)
@@ -194,11 +196,14 @@ static int frozen(struct server *srv, struct cr_writer *w, enum finish how, stru
 	struct sleepers *sl = sleepers_sample(opts.pid);
 	unsigned int refused = 0;
 	struct cr_tree *tree;
-	int ret = freeze(&tree, err);
+	struct near near;
+	int ret;
 
+	near_sample(&near, opts.pid);
+	ret = freeze(&tree, err);
 	if (ret == 0) {
 		cr_fault("frozen");
-		ret = emit(w, tree, sl, &refused, err);
+		ret = emit(w, tree, &near, sl, &refused, err);
 		if ((ret < 0 || refused) && check_alive(tree, err) < 0)
 			ret = -1;
 		if (refused)
@@ -214,6 +219,7 @@ static int frozen(struct server *srv, struct cr_writer *w, enum finish how, stru
 	}
 	cgroup_end(cgroup);
 	sleepers_free(sl);
+	near_release(&near);
 	if (ret < 0)
 		return -1;
 	if (ret == 0)
@@ -229,6 +235,7 @@ static int run(struct server **srv, struct cr_writer **w, enum finish how, struc
 	    cr_writer_flush(*w, err) < 0)
 		return -1;
 	cr_fault("header");
+	cr_prefault_program();
 	cr_agent_prepare(opts.pid);
 	if (cr_stage_is_pipe(STDOUT_FILENO) &&
 	    server_wait_ready(*srv, STDOUT_FILENO, READY_MS, err) < 0)

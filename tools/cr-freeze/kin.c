@@ -32,10 +32,10 @@ static bool led_outside(const pid_t *pids, unsigned int n, pid_t id)
 	return cr_proc_stat(id, &st, &ignored) == 0 && st.state != 'Z' && st.state != 'X';
 }
 
-struct kin *kin_read(const struct cr_tree *tree, struct cr_err *err)
+struct kin *kin_read(const struct cr_tree *tree, struct near *near, struct cr_err *err)
 {
 	cr_auto_free pid_t *pids = malloc((tree->count + 1) * sizeof(*pids));
-	cr_auto_free struct share *share = share_find(tree, err);
+	cr_auto_free struct share *share = share_find(tree, near, err);
 	struct kin *kin = calloc(tree->count + 1, sizeof(*kin));
 
 	if (!kin || !pids || !share) {

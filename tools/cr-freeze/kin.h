@@ -19,7 +19,7 @@ struct kin {
 };
 
 /* One for each process of the tree; malloc'ed, NULL on an error. */
-struct kin *kin_read(const struct cr_tree *tree, struct cr_err *err);
+struct kin *kin_read(const struct cr_tree *tree, struct near *near, struct cr_err *err);
 
 /* Can the tree be made again (libcommon/family.h)?  CR_REFUSED: no. */
 int kin_check(const struct cr_tree *tree, const struct kin *kin, struct cr_err *err) CR_MUST;

@@ -9,10 +9,7 @@
 #include <unistd.h>
 
 #include "clean.h"
-#include "proc.h"
-
-#define MAX_DEPTH 64
-#define MAX_THREADS 64
+#include "near.h"
 
 /* Processes in the order of kcmp(2); the first of those with the same is in. */
 struct order {
@@ -47,57 +44,6 @@ static int place(struct order *o, const struct cr_process *p, pid_t *same, struc
 	memmove(o->list + lo + 1, o->list + lo, (o->count - lo) * sizeof(*o->list));
 	o->list[lo] = p;
 	o->count++;
-	return 0;
-}
-
-/* Processes outside of the tree that may have been made to share something. */
-struct near {
-	pid_t *list;
-	unsigned int count;
-};
-
-static int add_near(struct near *n, pid_t pid, struct cr_err *err)
-{
-	pid_t *grown = realloc(n->list, (n->count + 1) * sizeof(*grown));
-
-	if (!grown)
-		return cr_err_sys(err, "out of memory");
-	grown[n->count++] = pid;
-	n->list = grown;
-	return 0;
-}
-
-/*
- * The root's ancestors and all their children.  Whoever has something that was
- * given on at a birth is one of them: the maker, those that it has made, and
- * orphans, who are children of an ancestor then, down to init.
- */
-static int find_near(const struct cr_tree *tree, struct near *out, struct cr_err *err)
-{
-	pid_t pid = tree->procs[0]->pid;
-	struct cr_proc_stat st;
-	struct cr_err ignored;
-
-	if (cr_proc_stat(pid, &st, err) < 0)
-		return -1;
-	for (unsigned int i = 0; i < MAX_DEPTH; i++) {
-		cr_auto_free pid_t *kids = NULL;
-		unsigned int n = 0;
-
-		pid = (pid_t)st.field[4];
-		/* In another pid namespace: nobody whom we could name. */
-		if (pid <= 0 || cr_proc_stat(pid, &st, &ignored) < 0)
-			return 0;
-		/* That of a parent with very many threads takes long to read. */
-		if ((i == 0 || st.field[20] <= MAX_THREADS) &&
-		    cr_proc_children(pid, &kids, &n, &ignored) < 0)
-			n = 0;
-		if (add_near(out, pid, err) < 0)
-			return -1;
-		for (unsigned int k = 0; k < n; k++)
-			if (add_near(out, kids[k], err) < 0)
-				return -1;
-	}
 	return 0;
 }
 
@@ -162,7 +108,7 @@ static void find_mates(const struct cr_tree *tree, struct share *list)
 	}
 }
 
-struct share *share_find(const struct cr_tree *tree, struct cr_err *err)
+struct share *share_find(const struct cr_tree *tree, struct near *near, struct cr_err *err)
 {
 	struct order orders[] = {
 		{ .type = KCMP_VM, .field = offsetof(struct share, vm), .what = "memory" },
@@ -174,11 +120,7 @@ struct share *share_find(const struct cr_tree *tree, struct cr_err *err)
 		  .what = "working directory" },
 	};
 	struct share *list = calloc(tree->count, sizeof(*list));
-	int ret = list ? 0 : cr_err_sys(err, "out of memory");
-	struct near near = { 0 };
-
-	if (ret == 0)
-		ret = find_near(tree, &near, err);
+	int ret = list ? near_renew(near, err) : cr_err_sys(err, "out of memory");
 
 	for (size_t k = 0; ret == 0 && k < sizeof(orders) / sizeof(orders[0]); k++) {
 		orders[k].list = calloc(tree->count + 1, sizeof(*orders[k].list));
@@ -189,10 +131,9 @@ struct share *share_find(const struct cr_tree *tree, struct cr_err *err)
 				ret = place(&orders[k], tree->procs[i],
 					    (pid_t *)((char *)&list[i] + orders[k].field), err);
 		if (ret == 0)
-			look_outside(&orders[k], tree, &near, list);
+			look_outside(&orders[k], tree, near, list);
 		free(orders[k].list);
 	}
-	free(near.list);
 	if (ret == 0)
 		find_mates(tree, list);
 	if (ret < 0) {

@@ -8,6 +8,8 @@
 
 #include "tree.h"
 
+struct near;
+
 /* Pid of the first process of the tree with the same; 0: nobody before it. */
 struct share {
 	pid_t vm;
@@ -21,6 +23,6 @@ struct share {
 
 /* One for each process of the tree; malloc'ed, NULL on an error.  Also fills
  * .vm_owner of the processes. */
-struct share *share_find(const struct cr_tree *tree, struct cr_err *err);
+struct share *share_find(const struct cr_tree *tree, struct near *near, struct cr_err *err);
 
 #endif

@@ -283,6 +283,8 @@ static int inject(struct cr_stage *st, struct cr_session *s, struct tasks *ts, c
 		return 0;
 	if (ask_all(st, s, ts, t, err) < 0 && refuse(st, t, err) < 0)
 		return -1;
+	if (t == &ts->list[ts->count - 1])
+		return 0;	/* see on_ended() */
 	return cr_session_evict(s, t->pid, err);
 }
 
@@ -299,12 +301,28 @@ static int on_finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 	return 0;
 }
 
+/* The last agent leaves while the stages behind end their work.  When they are
+ * faster, or the session is gone, the end of the freeze has taken it out. */
+static void on_ended(struct cr_stage *st, void *ctx)
+{
+	const struct tasks *ts = ctx;
+	struct cr_session *s;
+	struct cr_err ignored;
+
+	if (!ts->count)
+		return;
+	s = cr_stage_session(st, &ignored);
+	if (s)
+		(void)!cr_session_evict(s, ts->list[ts->count - 1].pid, &ignored);
+}
+
 int pipeline_run(bool ignore_session_keys)
 {
 	static const uint16_t wants[] = { CR_KIND_REFUSAL, CR_KIND_TASK, CR_KIND_THREAD, 0 };
 	static const struct cr_stage_ops ops = {
 		.record = on_record,
 		.finish = on_finish,
+		.ended = on_ended,
 		.wants = wants,
 	};
 	struct tasks ts = { .keys.ignore = ignore_session_keys };

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "near.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clean.h"
+#include "list.h"
+#include "proc.h"
+
+#define MAX_DEPTH 64
+#define MAX_THREADS 64
+
+static int add(struct near *n, pid_t pid, struct cr_err *err)
+{
+	if (cr_list_room(n->list, n->count, err) < 0)
+		return -1;
+	n->list[n->count++] = pid;
+	return 0;
+}
+
+static int find(struct near *n, struct cr_err *err)
+{
+	struct cr_proc_stat st;
+	struct cr_err ignored;
+
+	n->count = 0;
+	if (cr_proc_stat(n->root, &st, err) < 0)
+		return -1;
+	for (unsigned int i = 0; i < MAX_DEPTH; i++) {
+		cr_auto_free pid_t *kids = NULL;
+		pid_t pid = (pid_t)st.field[4];
+		unsigned int count = 0;
+
+		/* In another pid namespace: nobody whom we could name. */
+		if (pid <= 0 || cr_proc_stat(pid, &st, &ignored) < 0)
+			return 0;
+		/* That of a parent with very many threads takes long to read. */
+		if ((i == 0 || st.field[20] <= MAX_THREADS) &&
+		    cr_proc_children(pid, &kids, &count, &ignored) < 0)
+			count = 0;
+		if (add(n, pid, err) < 0)
+			return -1;
+		for (unsigned int k = 0; k < count; k++)
+			if (add(n, kids[k], err) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+/* Of our pid namespace, where whoever is made in one below it has a pid, too. */
+static long newest(void)
+{
+	cr_auto_file FILE *f = fopen("/proc/sys/kernel/ns_last_pid", "re");
+	long pid;
+
+	return f && fscanf(f, "%ld", &pid) == 1 ? pid : -1;
+}
+
+void near_sample(struct near *n, pid_t root)
+{
+	struct cr_err ignored;
+
+	*n = (struct near){ .root = root, .newest = newest() };
+	if (find(n, &ignored) < 0)
+		n->newest = -1;
+}
+
+int near_renew(struct near *n, struct cr_err *err)
+{
+	long now = newest();
+
+	return now >= 0 && now == n->newest ? 0 : find(n, err);
+}
+
+void near_release(struct near *n)
+{
+	free(n->list);
+}

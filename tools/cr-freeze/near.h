@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The root's ancestors and all their children.  Whoever has something that was
+ * given on at a birth, and is not of the tree, is one of them: the maker, those
+ * that it has made, and orphans, who are children of an ancestor then, down to
+ * init.
+ *
+ * To find them takes a good part of what a small tree is frozen for.  So they
+ * are looked for before the freeze, and again only when somebody has been born
+ * since.
+ */
+#ifndef NEAR_H
+#define NEAR_H
+
+#include <sys/types.h>
+
+#include "err.h"
+
+struct near {
+	pid_t root;
+	long newest;		/* the pid or tid given out last; -1 is not known */
+	pid_t *list;
+	unsigned int count;
+};
+
+/* Before the freeze; what fails is done by near_renew(). */
+void near_sample(struct near *n, pid_t root);
+
+/* Once the tree is frozen. */
+int near_renew(struct near *n, struct cr_err *err) CR_MUST;
+
+void near_release(struct near *n);
+
+#endif
