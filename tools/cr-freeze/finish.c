@@ -83,10 +83,12 @@ static void die_together(struct cr_tree *tree)
 	cr_fault("doomed");
 }
 
-static void kill_process(struct cr_process *p)
+/* What a process takes to end then is no time that it is held for. */
+static void kill_process(struct cr_tree *tree, const struct cr_process *p)
 {
 	if (kill(p->pid, SIGKILL) < 0)
 		cr_msg("pid %d: unable to kill it: %s", (int)p->pid, strerror(errno));
+	tree->ended_ns = cr_now_ns();
 	cr_fault("killed");
 }
 
@@ -133,7 +135,7 @@ static void kill_tree(struct cr_tree *tree)
 	die_together(tree);
 	for (unsigned int i = tree->count; parents && i-- > 0;)
 		if (!parents[i] && !tree->procs[i]->zombie)
-			kill_process(tree->procs[i]);
+			kill_process(tree, tree->procs[i]);
 	for (unsigned int i = tree->count; i-- > 0;) {
 		struct cr_process *p = tree->procs[i];
 
@@ -141,14 +143,13 @@ static void kill_tree(struct cr_tree *tree)
 			continue;
 		if (!parents || parents[i]) {
 			reap_children(tree, i);
-			kill_process(p);
+			kill_process(tree, p);
 		}
 		collect(p);
 		if (p->agent)
 			cr_agent_evict(p->agent);
 	}
 	free(parents);
-	tree->ended_ns = cr_now_ns();
 }
 
 void finish_tree(struct cr_tree *tree, enum finish how)
