@@ -411,6 +411,12 @@ static int attempt(const struct freezer *how, pid_t root, bool recurse, struct c
 	struct freezer f = *how;
 	int ret;
 
+	*out = NULL;
+	if (tree_being_restored(root)) {
+		cr_err_set(err, CR_REFUSED, "pid %d: it is still being restored; try again",
+			   (int)root);
+		return AGAIN;
+	}
 	f.threads = calloc(1, PID_LIMIT / 8 + 1);
 	f.procs = calloc(1, PID_LIMIT / 8 + 1);
 	f.tree = calloc(1, sizeof(*f.tree));

@@ -13,6 +13,9 @@ void tree_set_workers_aside(struct cr_process *p);
 /* Is @pid something that may be frozen at all? */
 int tree_check_root(pid_t pid, struct cr_err *err) CR_MUST;
 
+/* Does cr-restore still make it?  Looks only. */
+bool tree_being_restored(pid_t pid);
+
 /* Is a thread of it in vfork(2), perhaps?  Its child must go on until it is free. */
 bool tree_may_vfork(const struct cr_process *p);
 

@@ -405,20 +405,15 @@ static int set_task(struct finish *f, const struct task_image *t, struct cr_trac
 
 static int let_go(struct finish *f, struct cr_err *err)
 {
-	struct cr_tracee *th = f->threads;
-
 	for (unsigned int i = 0; i < f->count; i++)
 		if (cr_tracee_exitkill(&f->threads[i], false, err) < 0)
 			return -1;
 	cr_fault("before-commit");
 	__atomic_store_n(&f->r->shared->committed, 1, __ATOMIC_RELEASE);
 	cr_fault("committed");
-	for (unsigned int i = 0; i < f->r->img.n_tasks; i++) {
-		const struct task_image *t = &f->r->img.tasks[i];
-
-		for (unsigned int n = 0; n < t->n_threads; n++)
-			cr_tracee_detach(th++);
-	}
+	/* The root last: who waits to freeze the tree looks at that one. */
+	for (unsigned int i = f->count; i > 0; i--)
+		cr_tracee_detach(&f->threads[i - 1]);
 	return 0;
 }
 
