@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "fileref.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,9 @@
 
 #include "build-id.h"
 #include "clean.h"
+#include "ghost-link.h"
+
+#define NAMES_MAX 100000	/* the tree stands still meanwhile */
 
 static int set_build_id(int fd, const struct stat *sb, Cr__FileRef *ref, struct cr_err *err)
 {
@@ -73,6 +78,49 @@ int cr_fileref_fill(int fd, const char *path, bool build_id, Cr__FileRef *ref, s
 		return -1;
 	}
 	return ret;
+}
+
+/* Put a name of the file into @path, behind the directory's @len bytes. */
+static bool find_name(DIR *dir, const struct stat *sb, char *path, size_t len)
+{
+	const struct dirent *e;
+
+	for (unsigned int i = 0; i < NAMES_MAX && (e = readdir(dir)); i++) {
+		if (e->d_ino != sb->st_ino || len + strlen(e->d_name) >= PATH_MAX ||
+		    strncmp(e->d_name, CR_LINK_PREFIX, sizeof(CR_LINK_PREFIX) - 1) == 0)
+			continue;
+		memcpy(path + len, e->d_name, strlen(e->d_name) + 1);
+		if (leads_to(path, sb))
+			return true;
+	}
+	return false;
+}
+
+int cr_fileref_fill_beside(int fd, const char *path, Cr__FileRef *ref, struct cr_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char name[PATH_MAX];
+	struct stat sb;
+	bool found;
+	size_t len;
+	DIR *dir;
+
+	cr__file_ref__init(ref);
+	if (fstat(fd, &sb) < 0)
+		return cr_err_sys(err, "unable to look at %s", path);
+	if (!slash || !cr_ghost_has_link(&sb, path))
+		return 1;
+	len = (size_t)(slash - path) + 1;
+	if (len >= sizeof(name))
+		return 1;
+	memcpy(name, path, len);
+	name[len] = '\0';
+	dir = opendir(name);
+	if (!dir)
+		return 1;
+	found = find_name(dir, &sb, name, len);
+	closedir(dir);
+	return found ? cr_fileref_fill(fd, name, true, ref, err) : 1;
 }
 
 void cr_fileref_release(Cr__FileRef *ref)

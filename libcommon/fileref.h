@@ -35,6 +35,11 @@ int cr_fileref_fill_stat(const struct stat *sb, const char *path, Cr__FileRef *r
 			 struct cr_err *err) CR_MUST;
 int cr_fileref_fill(int fd, const char *path, bool build_id, Cr__FileRef *ref,
 		    struct cr_err *err) CR_MUST;
+/*
+ * The same of a deleted file that has another name in the directory where it was, as
+ * sem_open(3) leaves them: by that name, or 1.
+ */
+int cr_fileref_fill_beside(int fd, const char *path, Cr__FileRef *ref, struct cr_err *err) CR_MUST;
 void cr_fileref_release(Cr__FileRef *ref);
 int cr_fileref_check(const Cr__FileRef *ref, enum cr_fileref_rule rule, char *why, size_t why_size,
 		     struct cr_err *err) CR_MUST;

@@ -16,7 +16,7 @@
 #include "image.h"
 
 #define STEM "remap"
-#define PREFIX "/.cr-link-"
+#define PREFIX "/" CR_LINK_PREFIX
 #define TRIES 100
 #define TEXT_MAX (PATH_MAX + 64)
 

@@ -16,6 +16,7 @@
 #include "err.h"
 #include "schemas.h"
 
+#define CR_LINK_PREFIX ".cr-link-"	/* of the names that are given */
 #define CR_LINK_REMEDY "use --link-remap"
 
 /* Is it deleted, and has it another link?  @path is what the kernel prints. */

@@ -144,6 +144,55 @@ subtest 'other links, with --link-remap' => sub {
 	like($r->{err}, qr{/d/\.cr-link-\S+: No such file}, 'and says why');
 };
 
+# As sem_open(3) makes them: by another name, which is deleted then.
+my $beside = <<'E';
+import ctypes, mmap, os, sys, time
+os.closerange(3, 64)
+os.mkdir('d')
+f = os.open('d/file', os.O_RDWR | os.O_CREAT); os.write(f, b'hello' + b'x' * 4096)
+m = mmap.mmap(f, 4096); m[0:3] = b'abc'
+os.link('d/file', 'd/right'); os.unlink('d/file')
+os.mkfifo('d/fifo'); p = os.open('d/fifo', os.O_RDWR | os.O_NONBLOCK); os.write(p, b'bytes')
+os.link('d/fifo', 'd/other'); os.unlink('d/fifo')
+libc = ctypes.CDLL(None, use_errno=True)
+libc.sem_open.restype = ctypes.c_void_p
+name = b'/cr-%d' % os.getpid()
+value = ctypes.c_int(-1)
+sem = ctypes.c_void_p(libc.sem_open(name, os.O_CREAT | os.O_EXCL, 0o600, 3))
+libc.sem_wait(sem)
+open('ready', 'w').close()
+while not os.path.exists('verify'): time.sleep(0.005)
+os.pwrite(f, b'!', 4)
+m[0:1] = b'A'
+ok = open('d/right').read(6) == 'Abcl!x' and os.read(p, 9) == b'bytes'
+ok &= sorted(os.listdir('d')) == ['other', 'right'] and os.fstat(f).st_nlink == 1
+libc.sem_getvalue(sem, ctypes.byref(value))
+ok &= value.value == 2 and libc.sem_trywait(sem) == 0
+again = ctypes.c_void_p(libc.sem_open(name, 0))
+libc.sem_getvalue(again, ctypes.byref(value))
+ok &= value.value == 1 and libc.sem_post(sem) == 0
+if not os.path.exists('keep'): libc.sem_unlink(name)
+sys.exit(0 if ok else 1)
+E
+
+subtest 'another name beside the deleted one' => sub {
+	for my $option ([], ['--link-remap']) {
+		my $t = CRTarget->start('x', title => 'a name beside',
+			cmd => ['python3', '-c', $beside]);
+		$t->ready or return;
+		$t->checkpoint(@$option) or return;
+		$t->gone;
+		is(scalar(() = glob("$t->{dir}/d/.cr-link-*")), 0, 'no link was needed');
+		touch("$t->{dir}/keep");
+		$t->restore_detached or return;
+		$t->verify('verifies itself');
+		unlink "$t->{dir}/keep", "$t->{dir}/verify";
+		CRTest::forget($t->{pid});
+		$t->restore_detached or return;
+		$t->verify('and when it is restored again');
+	}
+};
+
 subtest 'a stage is killed when a link is made' => sub {
 	my $t = start_linked() or return;
 	for my $fault ('cr-dump-mem:link-noted', 'cr-dump-mem:link-made', 'cr-dump-fds:link-noted',

@@ -127,7 +127,8 @@ static void *other_link(void)
 	int fd = t_must(open("first", O_RDWR | O_CREAT, 0600));
 
 	t_must(ftruncate(fd, PAGE));
-	t_must(link("first", "second"));
+	t_must(mkdir("elsewhere", 0700));
+	t_must(link("first", "elsewhere/second"));
 	t_must(unlink("first"));
 	return map(1, MAP_SHARED, fd);
 }

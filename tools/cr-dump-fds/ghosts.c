@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fileref.h"
 #include "ghost-link.h"
 #include "ghost.h"
 #include "image.h"
@@ -145,7 +146,10 @@ int ghosts_ref_or_link(struct dump *d, int fd, const char *path, struct ghost_hi
 		       Cr__FileRef *ref, const char **remedy, struct cr_err *err)
 {
 	struct stat sb;
+	int ret = cr_fileref_fill_beside(fd, path, ref, err);
 
+	if (ret <= 0)
+		return ret < 0 ? -1 : GHOST_DONE;
 	if (fstat(fd, &sb) < 0)
 		return cr_err_sys(err, "fstat");
 	hint.link = cr_ghost_has_link(&sb, path);

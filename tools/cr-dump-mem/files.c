@@ -192,6 +192,8 @@ static int look_regular(struct dump *d, int fd, const char *path, const struct s
 {
 	int ret = cr_fileref_fill(fd, path, true, &m->ref, err);
 
+	if (ret > 0)
+		ret = cr_fileref_fill_beside(fd, path, &m->ref, err);
 	if (ret == 0 && d->embed && S_ISREG(sb->st_mode))
 		ret = carry(d, fd, path, sb, true, &m->ref.embedded, err);
 	if (ret <= 0)
