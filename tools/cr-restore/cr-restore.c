@@ -39,6 +39,7 @@
 #include "notify.h"
 #include "mqueues.h"
 #include "msg.h"
+#include "numbers.h"
 #include "opt.h"
 #include "orphan.h"
 #include "own.h"
@@ -119,30 +120,10 @@ static int drop_rseq(struct cr_err *err)
 	return 0;
 }
 
-/* Descriptors of the restore stand above all numbers that a task uses. */
 static int make_room(struct cr_err *err)
 {
-	struct rlimit lim;
-	uint32_t max = 63;
-
-	for (unsigned int i = 0; i < r.img.n_tasks; i++) {
-		const Cr__FdTable *t = r.img.tasks[i].fds;
-
-		for (size_t n = 0; t && n < t->n_fds; n++)
-			if (t->fds[n]->fd > max)
-				max = t->fds[n]->fd;
-	}
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return cr_err_sys(err, "getrlimit");
-	lim.rlim_cur = lim.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return cr_err_sys(err, "setrlimit");
-	if (max + 1 >= lim.rlim_max)
-		return cr_err_set(err, CR_REFUSED,
-				  "the image has a descriptor %u, beyond the hard "
-				  "limit of %llu; raise it with ulimit -Hn",
-				  max, (unsigned long long)lim.rlim_max);
-	r.fd_base = (int)max + 1;
+	if (numbers_choose(&r, err) < 0)
+		return -1;
 	r.dirfd = file_stash(&r, r.dirfd, err);
 	return r.dirfd < 0 ? -1 : 0;
 }
@@ -278,7 +259,7 @@ static int restore(pid_t *root, struct cr_err *err)
 		}
 	}
 	/* What the tree shares is the tree's: an end of a pipe above all. */
-	if (ret == 0 && syscall(SYS_close_range, r.fd_base, ~0u, 0) < 0)
+	if (ret == 0 && numbers_close_own(&r) < 0)
 		cr_msg("close_range: %s", strerror(errno));
 	if (ret == 0)
 		ghosts_remove_links(&r);

@@ -15,6 +15,7 @@
 
 #include "epoll-params.h"
 #include "file-kinds.h"
+#include "numbers.h"
 #include "restore.h"
 
 #define EVERYTHING                                                                             \
@@ -128,15 +129,17 @@ static int add_by_lent_number(struct restore *r, int epoll, const Cr__EpollItem 
 	const struct file_image *f = image_file(&r->img, it->file);
 	int number = (int)it->fd, saved = -1, flags = 0, ret;
 	/* The epoll itself may stand at that number. */
-	int own = fcntl(epoll, F_DUPFD_CLOEXEC, r->fd_base);
+	int own = number_dup(r, epoll, err);
 
 	if (own < 0)
-		return cr_err_sys(err, "F_DUPFD_CLOEXEC");
+		return -1;
 	if (taken) {
 		flags = fcntl(number, F_GETFD);
-		saved = fcntl(number, F_DUPFD_CLOEXEC, r->fd_base);
-		if (flags < 0 || saved < 0)
+		if (flags < 0)
 			return cr_err_sys(err, "unable to lend number %d", number);
+		saved = number_dup(r, number, err);
+		if (saved < 0)
+			return -1;
 	}
 	if (dup3(f->fd, number, O_CLOEXEC) < 0)
 		return cr_err_sys(err, "dup3 to %d", number);

@@ -17,6 +17,7 @@
 #include "image.h"
 #include "lock.h"
 #include "make-family.h"
+#include "numbers.h"
 #include "owner.h"
 #include "restore.h"
 #include "share.h"
@@ -153,12 +154,11 @@ int file_stash(struct restore *r, int fd, struct cr_err *err)
 {
 	int up;
 
-	if (fd >= r->fd_base)
+	if (number_is_own(r, fd))
 		return fd;
-	up = fcntl(fd, F_DUPFD_CLOEXEC, r->fd_base);
+	up = number_dup(r, fd, err);
 	if (up < 0)
-		return cr_err_sys(err, "unable to keep a descriptor above %d (ulimit -n?)",
-				  r->fd_base);
+		return -1;
 	close(fd);
 	return up;
 }
@@ -397,8 +397,8 @@ int files_restore(struct restore *r, const struct task_image *t, struct cr_err *
 		qsort(fds, n, sizeof(*fds), by_number);
 	if (share_files_begin(r, t) < 0)
 		_exit(CR_AGENT_FAILED);
-	/* Ours all stand above: below there is nothing but what is made now. */
-	if (syscall(SYS_close_range, 0, r->fd_base - 1, 0) < 0) {
+	/* Elsewhere there is nothing but what is made now. */
+	if (numbers_close_others(r) < 0) {
 		free(fds);
 		return cr_err_sys(err, "close_range");
 	}

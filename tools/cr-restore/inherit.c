@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "file-kinds.h"
+#include "numbers.h"
 #include "opt.h"
 
 /* Flags of a description that can be set. */
@@ -47,9 +48,9 @@ int inherit_keep(struct restore *r, struct cr_err *err)
 	for (unsigned int i = 0; i < r->opts.inherit_fds.count; i++) {
 		struct inherited *in = &r->inherited[i];
 
-		in->fd = fcntl(in->fd, F_DUPFD_CLOEXEC, r->fd_base);
+		in->fd = number_dup(r, in->fd, err);
 		if (in->fd < 0)
-			return cr_err_sys(err, "unable to keep the descriptor for %s", in->key);
+			return cr_err_wrap(err, "the descriptor for %s", in->key);
 	}
 	return 0;
 }

@@ -21,6 +21,7 @@
 #include "io_uring.h"
 #include "marks.h"
 #include "mem-ring.h"
+#include "numbers.h"
 #include "proc.h"
 #include "ref.h"
 #include "share.h"
@@ -418,14 +419,14 @@ static int set_layout(struct mapper *m, struct cr_err *err)
 		.exe_fd = (uint32_t)exe,
 	};
 	vec_sys(m->v, LABEL_MM, SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, P(map), sizeof(*map), 0);
-	if (exe < m->r->fd_base)
+	if (!number_is_own(m->r, exe))
 		vec_sys(m->v, LABEL_CLOSE, SYS_close, exe);
 	return 0;
 }
 
 void mem_close_own(const struct restore *r, struct vec *v)
 {
-	vec_sys(v, LABEL_CLOSE, SYS_close_range, r->fd_base, (int64_t)UINT32_MAX);
+	vec_sys(v, LABEL_CLOSE, SYS_close_range, r->fd_base, r->fd_end - 1);
 }
 
 int mem_build(struct restore *r, const struct task_image *t, const struct agent_place *p,
@@ -452,7 +453,7 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 	if (set_layout(&m, err) < 0)
 		goto out;
 	for (size_t i = 0; i < n; i++)
-		if (m.fds[i] >= 0 && m.fds[i] < r->fd_base)
+		if (m.fds[i] >= 0 && !number_is_own(r, m.fds[i]))
 			vec_sys(v, LABEL_CLOSE, SYS_close, m.fds[i]);
 	if (!share_has_table(t))
 		mem_close_own(r, v);

@@ -13,6 +13,7 @@
 
 #include "clean.h"
 #include "file.h"
+#include "numbers.h"
 #include "pty.h"
 
 static struct orphan {
@@ -51,12 +52,14 @@ int orphan_open(Cr__Terminal *m, struct cr_err *err)
 int orphan_keep(struct restore *r, const Cr__Terminal *m, int master, struct cr_err *err)
 {
 	struct orphan *grown = realloc(orphans, (n_orphans + 1) * sizeof(*grown)), *o;
-	int fd = fcntl(master, F_DUPFD_CLOEXEC, r->fd_base);
+	int fd = number_dup(r, master, err);
 
 	if (grown)
 		orphans = grown;
-	if (!grown || fd < 0)
-		return cr_err_sys(err, "unable to keep the master of a pty");
+	if (!grown)
+		return cr_err_sys(err, "out of memory");
+	if (fd < 0)
+		return -1;
 	o = &orphans[n_orphans++];
 	*o = (struct orphan){ .terminal = m->terminal, .master = fd, .now = m->pty - 1 };
 	return 0;

@@ -6,17 +6,15 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "numbers.h"
 
 int owner_get_file(struct restore *r, uint32_t id, struct cr_err *err)
 {
 	const struct file_image *f = image_file(&r->img, id);
 
 	/* We have what several processes share, and what only a message has. */
-	if (f && f->fd >= 0) {
-		int fd = fcntl(f->fd, F_DUPFD_CLOEXEC, r->fd_base);
-
-		return fd < 0 ? cr_err_sys(err, "F_DUPFD_CLOEXEC") : fd;
-	}
+	if (f && f->fd >= 0)
+		return number_dup(r, f->fd, err);
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
 		const struct task_image *t = &r->img.tasks[i];
 

@@ -97,7 +97,7 @@ struct restore {
 	struct options opts;
 	struct image img;
 	int dirfd; /* the image directory */
-	int fd_base; /* our descriptors stand from here on, the tasks' below */
+	int fd_base, fd_end; /* our descriptors stand from here to there: numbers.h */
 	unsigned int refused; /* what refuse() has named */
 	struct cr_family family; /* its births are the tasks, then the helpers */
 	uint32_t *ids; /* all pids and tids to be, sorted */

@@ -13,6 +13,7 @@
 
 #include "clean.h"
 #include "file-kinds.h"
+#include "numbers.h"
 #include "orphan.h"
 #include "pty.h"
 #include "spare.h"
@@ -230,7 +231,9 @@ static int make(struct restore *r, const Cr__Terminal *image, struct cr_err *err
 	if (fd < 0)
 		return m->external ? cr_err_set(err, CR_REFUSED, "the tree needs a terminal") : -1;
 	/* The master is kept by a number of its own until its settings are. */
-	own = m->external || m->hangup || m->orphan ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, r->fd_base);
+	own = m->external || m->hangup || m->orphan ? -1 : number_dup(r, fd, err);
+	if (own < 0 && !(m->external || m->hangup || m->orphan))
+		return -1;
 	if (open_all(r, m, own, err) < 0)
 		return -1;
 	if (m->orphan && orphan_keep(r, m, fd, err) < 0)
