@@ -22,6 +22,7 @@
 #include "check.h"
 #include "clean.h"
 #include "clocks.h"
+#include "cow.h"
 #include "cpu.h"
 #include "fanotify.h"
 #include "fault.h"
@@ -170,6 +171,7 @@ static int prepare(struct cr_err *err)
 	    attrs_own_limits(&r, err) < 0 || own_read(&r.own, err) < 0 || check_all(&r, err) < 0)
 		return -1;
 	r.huge_pages = fill_may_be_huge();
+	r.has_borrowed = cow_is_wanted(&r);
 	return make_room(err) < 0 || attrs_own_limits(&r, err) < 0 || inherit_keep(&r, err) < 0 ||
 			       open_bulk(err) < 0 || share_memory(err) < 0 ||
 			       place_share(&r, err) < 0 ?

@@ -22,22 +22,20 @@
 
 struct filler {
 	const struct restore *r;
-	const struct task_image *t;
+	const struct fill_vmas *in;
 	struct vec *v;
 	struct arena *a;
 	size_t vma;		/* the first that may reach behind the runs so far */
-	bool huge;
 };
 
-size_t fill_size(const struct task_image *t)
+size_t fill_size(size_t n_vmas, const struct extent_list *x)
 {
-	size_t n = t->extents.count * (sizeof(struct iovec) + 64 + 2 * sizeof(struct cr_op));
+	size_t n = x->count * (sizeof(struct iovec) + 64 + 2 * sizeof(struct cr_op));
 
-	for (size_t i = 0; i < t->extents.count; i++)
-		n += t->extents.list[i].pages / (HUGE / PAGE) * sizeof(struct iovec);
+	for (size_t i = 0; i < x->count; i++)
+		n += x->list[i].pages / (HUGE / PAGE) * sizeof(struct iovec);
 	/* In the worst case a run of pages is in many mappings. */
-	return n + (t->mm->n_vmas + t->extents.count) *
-			   (3 * sizeof(struct cr_op) + 2 * sizeof(struct iovec) + 64);
+	return n + (n_vmas + x->count) * (3 * sizeof(struct cr_op) + 2 * sizeof(struct iovec) + 64);
 }
 
 bool fill_may_be_huge(void)
@@ -81,12 +79,12 @@ static int touch(struct filler *f, const struct extent *x, uint64_t start, uint6
 static int collapse(struct filler *f, const struct extent *x, uint64_t start, uint64_t end,
 		    struct cr_err *err)
 {
-	const Cr__Mm *mm = f->t->mm;
+	const struct fill_vmas *in = f->in;
 
-	while (f->vma < mm->n_vmas && mm->vmas[f->vma]->end <= start)
+	while (f->vma < in->count && in->list[f->vma]->end <= start)
 		f->vma++;
-	for (size_t i = f->vma; f->huge && i < mm->n_vmas && mm->vmas[i]->start < end; i++) {
-		const Cr__Vma *vma = mm->vmas[i];
+	for (size_t i = f->vma; in->huge && i < in->count && in->list[i]->start < end; i++) {
+		const Cr__Vma *vma = in->list[i];
 		uint64_t from = vma->start > start ? vma->start : start;
 		uint64_t to = vma->end < end ? vma->end : end;
 
@@ -135,12 +133,10 @@ static int populate_all(struct filler *f, const struct extent *x, size_t n, stru
 }
 
 /* Read runs of extents that follow each other in the file with one call each. */
-int fill_pages(struct restore *r, const struct task_image *t, const struct extent_list *xs,
+int fill_pages(struct restore *r, const struct fill_vmas *in, const struct extent_list *xs,
 	       struct vec *v, struct arena *a, struct cr_err *err)
 {
-	struct filler f = {
-		.r = r, .t = t, .v = v, .a = a, .huge = r->huge_pages && !t->inside->thp_disable
-	};
+	struct filler f = { .r = r, .in = in, .v = v, .a = a };
 	struct iovec *iov;
 	size_t i = 0;
 

@@ -17,6 +17,7 @@
 #include "become.h"
 #include "cgroup.h"
 #include "clean.h"
+#include "cow.h"
 #include "fault.h"
 #include "mates.h"
 #include "session-ring.h"
@@ -223,6 +224,8 @@ static int be_born(struct member *m, struct cr_err *err)
 	const struct cr_birth *b = m->birth;
 	int next = b->first_kid;
 
+	if (cow_prepare(m->r, m->index, err) < 0)
+		return -1;
 	if (b->setsid && (spawn_kids(m->r, &next, true, err) < 0 || setsid() < 0))
 		return err->class ? -1 : cr_err_sys(err, "pid %d: setsid", (int)b->pid);
 	if (b->setsid && b->kind == CR_BIRTH_TASK &&

@@ -33,11 +33,15 @@ static int by_start(const void *a, const void *b)
 /* What is there already, by address; with @rings also the places of rings. */
 static struct ranges taken(const struct task_image *t, const struct agent_place *p, bool rings)
 {
-	struct ranges out = { .list = calloc(t->mm->n_vmas + 1, sizeof(*out.list)) };
+	const struct piece_list *kept = &p->reuse.kept;
+	struct ranges out = { .list = calloc(t->mm->n_vmas + kept->count + 1, sizeof(*out.list)) };
 
 	if (!out.list)
 		return out;
 	out.list[out.count++] = (struct range){ p->start, p->end };
+	for (size_t i = 0; i < kept->count; i++)
+		out.list[out.count++] =
+			(struct range){ kept->list[i].at.start, kept->list[i].at.end };
 	for (size_t i = 0; i < t->mm->n_vmas; i++) {
 		const Cr__Vma *vma = t->mm->vmas[i];
 

@@ -134,12 +134,13 @@ int mem_check(struct restore *r, const struct task_image *t, struct cr_err *err)
 }
 
 /* How much memory the vectors of a task can take, generously. */
-static size_t arena_size(const struct task_image *t)
+static size_t arena_size(const struct task_image *t, const struct reuse *reuse)
 {
 	size_t n = 1 << 20;
 
 	n += (t->mm->n_vmas * 8 + t->mm->n_guards) * sizeof(struct cr_op);
-	n += fill_size(t);
+	n += fill_size(t->mm->n_vmas, &reuse->rest);
+	n += (2 * reuse->kept.count + reuse->stale.count) * sizeof(struct cr_op);
 	n += (size_t)t->n_threads * 16384;
 	for (unsigned int i = 0; i < t->n_threads; i++)
 		n += protobuf_c_message_get_packed_size(&t->threads[i].thread->base) * 4;
@@ -167,16 +168,19 @@ static uint64_t conflict(const struct task_image *t, uint64_t start, uint64_t en
 int mem_place_agent(struct restore *r, const struct task_image *t, struct agent_place *p,
 		    struct cr_err *err)
 {
+	static const struct reuse nothing;
 	uint64_t at = MARGIN, kernel = 0, size, ctls;
 	void *got;
 
+	if (cow_settle(r, t, &p->reuse, err) < 0)
+		return -1;
 	for (unsigned int i = 0; i < r->n_maps; i++)
 		kernel += r->maps[i].end - r->maps[i].start;
 	kernel = (kernel + PAGE - 1) & ~(PAGE - 1);
-	p->arena.size = arena_size(t);
+	p->arena.size = arena_size(t, &p->reuse);
 	for (unsigned int i = t->index + 1; t->n_vm_users && i < r->img.n_tasks; i++)
 		if (r->img.tasks[i].share_vm == t)
-			p->arena.size += arena_size(&r->img.tasks[i]);
+			p->arena.size += arena_size(&r->img.tasks[i], &nothing);
 	ctls = (1 + t->n_vm_users) * SHARED_PAGE;
 	size = kernel + ctls + p->arena.size;
 	while (at + size < TASK_END) {
@@ -206,6 +210,30 @@ int mem_place_agent(struct restore *r, const struct task_image *t, struct agent_
 			  t->task->pid);
 }
 
+/* All but what the task keeps. */
+static void unmap_around(struct vec *v, uint64_t at, uint64_t end, const struct piece_list *kept)
+{
+	for (size_t i = 0; i < kept->count; i++) {
+		const struct area *a = &kept->list[i].at;
+
+		if (a->start < at || a->start >= end)
+			continue;
+		vec_unmap(v, at, a->start);
+		at = a->end;
+	}
+	vec_unmap(v, at, end);
+}
+
+static void drop_stale(struct vec *v, const struct piece_list *stale)
+{
+	for (size_t i = 0; i < stale->count; i++) {
+		const struct area *a = &stale->list[i].at;
+
+		vec_sys(v, LABEL_ADVISE, SYS_madvise, (int64_t)a->start,
+			(int64_t)(a->end - a->start), MADV_DONTNEED);
+	}
+}
+
 /* Our own [vvar] and [vdso] into the agent's place, all else away. */
 static void clear_space(const struct restore *r, const struct agent_place *p, struct vec *v)
 {
@@ -218,8 +246,8 @@ static void clear_space(const struct restore *r, const struct agent_place *p, st
 			(int64_t)len, MREMAP_MAYMOVE | MREMAP_FIXED, (int64_t)to);
 		to += len;
 	}
-	vec_sys(v, LABEL_UNMAP, SYS_munmap, 0, (int64_t)p->start);
-	vec_sys(v, LABEL_UNMAP, SYS_munmap, (int64_t)p->end, (int64_t)(TASK_END - p->end));
+	unmap_around(v, 0, p->start, &p->reuse.kept);
+	unmap_around(v, p->end, TASK_END, &p->reuse.kept);
 }
 
 /* As the kernel maps it. */
@@ -345,6 +373,8 @@ static int map_all(struct mapper *m, struct cr_err *err)
 		struct cr_op *op;
 		int fd, flags;
 
+		if (reuse_keeps(&m->place->reuse, vma))
+			continue;
 		if (sysv_of(m->r, vma)) {
 			if (sysv_map(m->r, m->t, m->place, m->v, vma, err) < 0)
 				return cr_err_wrap(err, "vma %" PRIx64, vma->start);
@@ -374,7 +404,9 @@ static void protect_all(struct mapper *m)
 
 		if (is_kernel_code(vma) || vma->kind == CR__VMA_KIND__VSYSCALL)
 			continue;
-		if (has_pages(&m->x, &at, vma) && !(vma->prot & PROT_WRITE))
+		if (reuse_keeps(&m->place->reuse, vma) ?
+			    vma->prot != (PROT_READ | PROT_WRITE) :
+			    has_pages(&m->x, &at, vma) && !(vma->prot & PROT_WRITE))
 			vec_sys(m->v, LABEL_PROTECT, SYS_mprotect, (int64_t)vma->start,
 				(int64_t)(vma->end - vma->start), vma->prot);
 	}
@@ -433,6 +465,8 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 	      struct vec *v, struct arena *a, struct cr_err *err)
 {
 	struct mapper m = { .r = r, .t = t, .place = p, .v = v, .a = a, .x = t->extents };
+	const struct fill_vmas in = { t->mm->vmas, t->mm->n_vmas,
+				      r->huge_pages && !t->inside->thp_disable };
 	size_t n = t->mm->n_files * 2;
 	int ret = -1;
 
@@ -445,7 +479,8 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 	if (mem_map_rings(r, t, p, v, a, err) < 0)
 		goto out;
 	place_vdso(r, t, p, v);
-	if (map_all(&m, err) < 0 || fill_pages(r, t, &m.x, m.v, m.a, err) < 0 ||
+	drop_stale(v, &p->reuse.stale);
+	if (map_all(&m, err) < 0 || fill_pages(r, &in, &p->reuse.rest, v, a, err) < 0 ||
 	    uring_register_buffers(r, t, v, a, err) < 0)
 		goto out;
 	protect_all(&m);

@@ -6,6 +6,7 @@
 #ifndef MEM_H
 #define MEM_H
 
+#include "cow.h"
 #include "restore.h"
 #include "vec.h"
 
@@ -16,6 +17,7 @@ struct agent_place {
 	uint64_t vdso; /* room for our own [vvar] and [vdso] */
 	uint8_t *ctls; /* shared pages: of the task and of its mates */
 	struct arena arena;
+	struct reuse reuse; /* what is there already of the task's memory */
 };
 
 int mem_check(struct restore *r, const struct task_image *t, struct cr_err *err) CR_MUST;

@@ -111,6 +111,7 @@ struct restore {
 	struct rlimit limits[RLIM_NLIMITS];	/* our own, which all processes begin with */
 	struct own own;
 	bool huge_pages;	/* the administrator does not forbid them */
+	bool has_borrowed;	/* pages that processes are to share copy-on-write */
 	unsigned int n_maps;
 	struct object_fd *shmems;
 	unsigned int n_shmems;

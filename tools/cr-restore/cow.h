@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private memory that processes shared copy-on-write is shared again: whoever
+ * makes others fills it before, at its place, and they are born with it.
+ *
+ * cow_prepare() in a process before it makes others: maps and fills what two or
+ * more of itself and those that descend from it are to have in common.  What
+ * it was born with itself serves, too.
+ *
+ * cow_settle() when a task's own memory is to be built: what of all that it keeps.
+ * Its vector then leaves .kept alone, empties .stale and reads .rest.
+ *
+ * What a process holds it notes in memory of its own, so its children know it.
+ * Whatever cannot be held, as where our own memory is in the way, is not: who
+ * would share it reads a copy.
+ */
+#ifndef COW_H
+#define COW_H
+
+#include "piece.h"
+#include "restore.h"
+
+/* What a process made by another one has already. */
+struct reuse {
+	struct piece_list kept;		/* of its mappings, whole ones; of the bytes it says nothing */
+	struct piece_list stale;	/* pages in them that it does not have, or has changed */
+	struct extent_list rest;	/* what is still to be read */
+};
+
+/* Is there anything to share?  Then the two below do something. */
+bool cow_is_wanted(const struct restore *r);
+
+/* @index of the birth; a process without memory of its own prepares nothing. */
+int cow_prepare(struct restore *r, unsigned int index, struct cr_err *err) CR_MUST;
+
+int cow_settle(const struct restore *r, const struct task_image *t, struct reuse *out,
+	       struct cr_err *err) CR_MUST;
+
+/* Is it one of those that are kept? */
+bool reuse_keeps(const struct reuse *u, const Cr__Vma *vma);
+
+#endif
