@@ -295,6 +295,16 @@ E
 	ends_well($out);
 };
 
+refuses('names of a socket that is bound', <<'E',
+os.mkdir('d'); os.mkdir('e')
+a = socket(AF_UNIX); a.bind('d/two'); a.listen(); os.link('d/two', 'd/more')
+b = socket(AF_UNIX); b.bind('d/moved'); b.listen(); os.rename('d/moved', 'e/there')
+c = socket(AF_UNIX); c.bind('d/elsewhere'); c.listen(); os.link('d/elsewhere', 'e/link'); os.unlink('d/elsewhere')
+E
+	qr/unix stream socket d\/two, listening: its file has more than one name: not supported; \w.*/,
+	qr/unix stream socket d\/moved, listening: where its name leads to its file is not known: not supported; \w.*/,
+	qr/unix stream socket d\/elsewhere, listening: its file has another name than its own: not supported; \w.*/);
+
 subtest 'dropped connections' => sub {
 	my $p = start(<<'E');
 l = socket(AF_UNIX); l.bind('l'); l.listen(); c = socket(AF_UNIX); c.connect('l'); c.send(b'x')

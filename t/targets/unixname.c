@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AF_UNIX sockets with names: listeners at paths (relative, absolute, deleted)
+ * AF_UNIX sockets with names: listeners at paths (relative, absolute, deleted, renamed)
  * and at abstract names, what they have accepted and what still waits, clients
  * that are bound too, servers that are gone, datagrams with their senders, and
  * a child that is connected to its parent.
@@ -19,9 +19,10 @@ struct link {
 };
 
 static struct link relative, absolute, abstract, deleted, seqpacket, with_child;
+static struct link renamed, linked;
 static int orphan, orphan_client, bound_client, bound_server, widow, pending, pending_server;
 static int dgram, sender, deleted_dgram, one_way, left, right, third, lonely, left_alone, single;
-static char abstract_name[64], other_abstract[64], gone_abstract[64], full_path[PATH_MAX + 8];
+static char abstract_name[64], other_abstract[64], gone_abstract[64], full_path[PATH_MAX + 16];
 
 static socklen_t address(struct sockaddr_un *un, const char *name)
 {
@@ -125,9 +126,17 @@ static void check_maker(const char *what, int fd, pid_t pid)
 
 /* --- listeners ---------------------------------------------------------------- */
 
+static const char *full_path_of(const char *name)
+{
+	static char path[PATH_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/%s", t_dir, name);
+	return path;
+}
+
 static void set_up_listeners(void)
 {
-	snprintf(full_path, sizeof(full_path), "%s/full", t_dir);
+	snprintf(full_path, sizeof(full_path), "%s", full_path_of("full"));
 	t_must(mkdir("dir", 0755));
 	listen_at(&relative, SOCK_STREAM, "dir/listen", 2);
 	t_must(chmod("dir/listen", 0620));
@@ -144,13 +153,23 @@ static void set_up_listeners(void)
 	listen_at(&deleted, SOCK_STREAM, "deleted", 5);
 	link_up(&deleted, SOCK_STREAM, "deleted");
 	t_must(unlink("deleted"));
+	/* As supervisord and ssh do, so that their clients never find half of it. */
+	listen_at(&renamed, SOCK_STREAM, full_path_of("passing"), 5);
+	t_must(rename("passing", "renamed"));
+	link_up(&renamed, SOCK_STREAM, "renamed");
+	listen_at(&linked, SOCK_STREAM, "dir/passing", 5);
+	t_must(link("dir/passing", "dir/linked"));
+	t_must(unlink("dir/passing"));
+	link_up(&linked, SOCK_STREAM, "dir/linked");
 	listen_at(&seqpacket, SOCK_SEQPACKET, "seqpacket", 5);
 	link_up(&seqpacket, SOCK_SEQPACKET, "seqpacket");
 	put(seqpacket.client, "one");
 	put(seqpacket.client, "two");
 }
 
-static void check_link(const char *what, const struct link *l, const char *name)
+/* It listens at @path, and has been bound to @name. */
+static void check_link_at(const char *what, const struct link *l, const char *name,
+			  const char *path)
 {
 	struct link other = *l;
 	int type = 0;
@@ -166,11 +185,16 @@ static void check_link(const char *what, const struct link *l, const char *name)
 	t_must(getsockopt(l->server, SOL_SOCKET, SO_TYPE, &type, &len));
 	if (l == &deleted)
 		return;
-	link_up(&other, type, name);
+	link_up(&other, type, path);
 	put(other.client, "new");
 	expect("a new connection", other.accepted, "new");
 	close(other.client);
 	close(other.accepted);
+}
+
+static void check_link(const char *what, const struct link *l, const char *name)
+{
+	check_link_at(what, l, name, name);
 }
 
 static void check_backlog(void)
@@ -199,6 +223,10 @@ static void check_listeners(void)
 	check_link("abstract name", &abstract, abstract_name);
 	check_link("deleted path", &deleted, "deleted");
 	check_link("seqpacket", &seqpacket, "seqpacket");
+	check_link_at("renamed", &renamed, full_path_of("passing"), "renamed");
+	check_link_at("linked", &linked, "dir/passing", "dir/linked");
+	t_true("the names they were bound to are gone",
+	       access("passing", F_OK) < 0 && access("dir/passing", F_OK) < 0);
 	expect("the end of what was shut down", abstract.accepted, "");
 	t_must(lstat("dir/listen", &sb));
 	t_same("mode of the file", S_IFSOCK | 0620, sb.st_mode);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "fileref.h"
 #include "ghost.h"
 #include "unix.h"
 
@@ -46,21 +47,37 @@ static bool same_directory(const char *a, const char *b)
 	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+/* Where the file would be by the last part of its own name: it may have been given
+ * another one in its directory since, by rename(2) or link(2). */
+static int by_own_name(const char *path, const char *name, char *out, size_t size)
+{
+	const char *base = strrchr(name, '/');
+	int dir = (int)(strrchr(path, '/') - path) + 1;
+	int len = snprintf(out, size, "%.*s%s", dir, path, base ? base + 1 : name);
+
+	return len < (int)size ? 0 : -1;
+}
+
 /*
- * From where does the name lead to the file?  An absolute one from our own
- * root, or from the root whose path is what the name leaves of the file's; a
+ * From where does the name lead to the file's directory?  An absolute one from our
+ * own root, or from the root whose path is what the name leaves of the file's; a
  * relative one from the directory that it leaves.
  */
 static int find_start(struct net *n, struct unix_sock *u, Cr__UnixFile *f, struct cr_err *err)
 {
 	char name[UNIX_PATH_MAX + 2], dir[UNIX_PATH_MAX + 2], file_dir[PATH_MAX + 16];
-	size_t len = strlen(f->path), rest;
+	char path[PATH_MAX + 16];
+	size_t len, rest;
 	char *tail = name;
 
 	snprintf(name, sizeof(name), "%.*s", (int)u->m.name.len, (const char *)u->m.name.data);
+	if (by_own_name(f->path, name, path, sizeof(path)) < 0)
+		return unix_refuse(n, u, "the path of its file is too long: not supported",
+				   "bind it to a shorter name", err);
+	len = strlen(path);
 	if (name[0] == '/') {
 		parent_of(name, strlen(name), dir, sizeof(dir));
-		parent_of(f->path, len, file_dir, sizeof(file_dir));
+		parent_of(path, len, file_dir, sizeof(file_dir));
 		if (same_directory(dir, file_dir)) {
 			f->start = copy_text(n, "/", 1, err);
 			return f->start ? 0 : -1;
@@ -69,12 +86,12 @@ static int find_start(struct net *n, struct unix_sock *u, Cr__UnixFile *f, struc
 	while (strncmp(tail, "./", 2) == 0)
 		tail += 2;
 	rest = strlen(tail);
-	if (rest < len && strcmp(f->path + len - rest, tail) == 0 &&
-	    (tail[0] == '/' || f->path[len - rest - 1] == '/')) {
+	if (rest < len && strcmp(path + len - rest, tail) == 0 &&
+	    (tail[0] == '/' || path[len - rest - 1] == '/')) {
 		len -= rest;
-		while (len > 1 && f->path[len - 1] == '/')
+		while (len > 1 && path[len - 1] == '/')
 			len--;
-		f->start = copy_text(n, f->path, len, err);
+		f->start = copy_text(n, path, len, err);
 		return f->start ? 0 : -1;
 	}
 	return unix_refuse(n, u, "where its name leads to its file is not known: not supported",
@@ -86,6 +103,40 @@ static bool leads_to(const char *path, const struct stat *sb)
 	struct stat at;
 
 	return lstat(path, &at) == 0 && at.st_dev == sb->st_dev && at.st_ino == sb->st_ino;
+}
+
+/* Names that are not in its directory, or more than one. */
+static int refuse_names(struct net *n, struct unix_sock *u, nlink_t names, struct cr_err *err)
+{
+	return unix_refuse(n, u,
+			   names > 1 ? "its file has more than one name: not supported" :
+				       "its file has another name than its own: not supported",
+			   "remove other names, or bind it anew", err);
+}
+
+/* By which name is the file reached, if by any? */
+static int find_file(struct net *n, struct unix_sock *u, int fd, const char *path,
+		     const struct stat *sb, struct cr_err *err)
+{
+	Cr__UnixFile *f = u->m.file;
+	Cr__FileRef ref = CR__FILE_REF__INIT;
+	bool there = leads_to(path, sb);
+	int other = there ? 1 : cr_fileref_fill_beside(fd, path, &ref, err);
+
+	if (other < 0)
+		return -1;
+	f->deleted = !there && other;
+	if (other)
+		f->path = copy_text(n, path, there ? strlen(path) : cr_ghost_path_len(path), err);
+	else
+		f->path = copy_text(n, ref.path, strlen(ref.path), err);
+	cr_fileref_release(&ref);
+	if (!f->path)
+		return -1;
+	/* Who knows the other one would find nobody there. */
+	if (sb->st_nlink != !f->deleted)
+		return refuse_names(n, u, sb->st_nlink, err);
+	return f->deleted ? 0 : find_start(n, u, f, err);
 }
 
 int unix_file(struct net *n, struct unix_sock *u, int fd, struct cr_err *err)
@@ -113,9 +164,5 @@ int unix_file(struct net *n, struct unix_sock *u, int fd, struct cr_err *err)
 	f->gid = sb.st_gid;
 	f->dev = sb.st_dev;
 	f->ino = sb.st_ino;
-	f->deleted = !leads_to(path, &sb);
-	f->path = copy_text(n, path, sb.st_nlink ? (size_t)len : cr_ghost_path_len(path), err);
-	if (!f->path)
-		return -1;
-	return f->deleted ? 0 : find_start(n, u, f, err);
+	return find_file(n, u, file, path, &sb, err);
 }

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -103,15 +104,29 @@ static int remove_stale(const char *path, struct cr_err *err)
 	return 0;
 }
 
+/* Its file may have been given another name since it was bound. */
+static int give_name(const char *made, const char *path, struct cr_err *err)
+{
+	if (strcmp(made, path) == 0)
+		return 0;
+	if (remove_stale(path, err) < 0)
+		return -1;
+	if (rename(made, path) < 0)
+		return cr_err_sys(err, "unable to rename %s to %s", made, path);
+	return 0;
+}
+
 int unix_bind(struct restore *r, struct unix_sock *u, struct cr_err *err)
 {
 	const Cr__UnixSocket *m = u->m;
+	char made[PATH_MAX];
 	struct cr_err second;
 	int ret;
 
 	if (!m->file || m->file->deleted)
 		return unix_bind_private(r, u->fd, &m->name, err);
-	if (keep_place(r, err) < 0 || remove_stale(m->file->path, err) < 0)
+	if (unix_bind_path(m, made, sizeof(made), err) < 0 || keep_place(r, err) < 0 ||
+	    remove_stale(made, err) < 0)
 		return -1;
 	ret = enter(r->unix_socks, m, err);
 	if (ret == 0)
@@ -119,7 +134,13 @@ int unix_bind(struct restore *r, struct unix_sock *u, struct cr_err *err)
 	u->linked = ret == 0;
 	if (go_back(r->unix_socks, ret < 0 ? &second : err) < 0)
 		return -1;
-	return ret < 0 ? -1 : set_attributes(m->file, err);
+	if (ret < 0)
+		return -1;
+	if (give_name(made, m->file->path, err) < 0) {
+		unlink(made);
+		return -1;
+	}
+	return set_attributes(m->file, err);
 }
 
 void unix_undo(struct restore *r)

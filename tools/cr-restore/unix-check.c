@@ -5,6 +5,7 @@
  * who is bound to what tells one dump of sock_diag.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,18 +104,11 @@ static bool is_directory(const char *path)
 	return stat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
 }
 
-static void check_file(struct names *n, const struct unix_sock *u)
+static void check_path(struct names *n, const struct unix_sock *u, const char *path)
 {
-	const Cr__UnixFile *f = u->m->file;
-	char dir[4096];
 	struct stat sb;
 
-	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(f->path, '/') - f->path + 1), f->path);
-	if (!is_directory(dir) || !is_directory(f->start)) {
-		refuse_name(n->r, u, "the directory of its file is missing");
-		return;
-	}
-	if (lstat(f->path, &sb) < 0) {
+	if (lstat(path, &sb) < 0) {
 		if (errno != ENOENT)
 			refuse_name(n->r, u, strerror(errno));
 		return;
@@ -123,6 +117,22 @@ static void check_file(struct names *n, const struct unix_sock *u)
 		add(n, u, &sb);
 	else
 		refuse_name(n->r, u, "its file is there and no socket");
+}
+
+static int check_file(struct names *n, const struct unix_sock *u, struct cr_err *err)
+{
+	const Cr__UnixFile *f = u->m->file;
+	char dir[PATH_MAX];
+
+	if (unix_bind_path(u->m, dir, sizeof(dir), err) < 0)
+		return -1;
+	check_path(n, u, f->path);
+	if (strcmp(dir, f->path) != 0)
+		check_path(n, u, dir);
+	*strrchr(dir, '/') = '\0';
+	if (!is_directory(*dir ? dir : "/") || !is_directory(f->start))
+		refuse_name(n->r, u, "the directory of its file is missing");
+	return 0;
 }
 
 static void check_outside(struct names *n, const struct unix_sock *u)
@@ -136,18 +146,19 @@ static void check_outside(struct names *n, const struct unix_sock *u)
 		refuse(n->r, 0, path, "is no socket, but one of the tree was connected to it");
 }
 
-static void check_one(struct names *n, const struct unix_sock *u)
+static int check_one(struct names *n, const struct unix_sock *u, struct cr_err *err)
 {
 	const Cr__UnixSocket *m = u->m;
 
 	if (m->sock_type == SOCK_DGRAM && m->peer_name.len && !m->peer_closed && !m->peer)
 		check_outside(n, u);
 	if (!m->name.len)
-		return;
+		return 0;
 	if (!unix_is_path(&m->name))
 		add(n, u, NULL);
 	else if (m->bound && !m->file->deleted)
-		check_file(n, u);
+		return check_file(n, u, err);
+	return 0;
 }
 
 static int find_taken(struct names *n, bool *taken, struct cr_err *err)
@@ -165,14 +176,15 @@ static int find_taken(struct names *n, bool *taken, struct cr_err *err)
 int unix_check_names(struct restore *r, struct cr_err *err)
 {
 	const struct unix_socks *s = r->unix_socks;
-	cr_auto_free struct wanted *list = calloc(s->count + 1, sizeof(*list));
+	cr_auto_free struct wanted *list = calloc(2 * s->count + 1, sizeof(*list));
 	struct names n = { .r = r, .list = list };
 	bool taken;
 
 	if (!list)
 		return cr_err_sys(err, "out of memory");
 	for (unsigned int i = 0; i < s->count; i++)
-		check_one(&n, &s->list[i]);
+		if (check_one(&n, &s->list[i], err) < 0)
+			return -1;
 	if (!n.count)
 		return 0;
 	qsort(list, n.count, sizeof(*list), compare);

@@ -86,6 +86,18 @@ static int check_name(const struct unix_sock *u, struct cr_err *err)
 	return 0;
 }
 
+int unix_bind_path(const Cr__UnixSocket *m, char *out, size_t size, struct cr_err *err)
+{
+	char name[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+	int dir = (int)(strrchr(m->file->path, '/') - m->file->path) + 1, len;
+	const char *base;
+
+	snprintf(name, sizeof(name), "%.*s", (int)m->name.len, (const char *)m->name.data);
+	base = strrchr(name, '/');
+	len = snprintf(out, size, "%.*s%s", dir, m->file->path, base ? base + 1 : name);
+	return len < (int)size ? 0 : cr_err_set(err, CR_BAD_INPUT, "%s is too long", m->file->path);
+}
+
 static int link_one(struct restore *r, struct unix_sock *u, struct cr_err *err)
 {
 	const Cr__UnixSocket *m = u->m;

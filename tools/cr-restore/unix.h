@@ -35,6 +35,9 @@ struct unix_socks {
 };
 
 struct unix_sock *unix_find(const struct restore *r, uint32_t id);
+/* Where bind(2) makes the file, which then gets the path that it had: by the last part
+ * of the socket's own name. */
+int unix_bind_path(const Cr__UnixSocket *m, char *out, size_t size, struct cr_err *err) CR_MUST;
 const char *unix_text(const ProtobufCBinaryData *name, char buf[256]);
 
 static inline bool unix_is_path(const ProtobufCBinaryData *name)
