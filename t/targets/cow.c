@@ -4,7 +4,8 @@
  * whose parent has gone, and one whose parent lives.  Some pages are written in
  * the parent, some in the children; ranges are moved, cut, protected, locked;
  * there are pages of zeros, a huge page perhaps, written pages of a private
- * file mapping, heap and stack.  All of them compare all bytes.
+ * file mapping, heap and stack, and one range that each has in its own way: cut,
+ * mapped anew, grown.  All of them compare all bytes.
  */
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -15,7 +16,9 @@
 #define PAGES 1024ul
 #define HUGE (2ul << 20)
 
-static uint8_t *plain, *moved, *file, *huge, *heap;
+static uint8_t *plain, *moved, *file, *huge, *heap, *own;
+static uint8_t *own_from;
+static size_t own_pages = 32;
 static uint8_t stack_seed = 7;
 
 static uint8_t *make(size_t pages, int fd)
@@ -48,6 +51,9 @@ static void begin(void)
 	t_fill(huge, HUGE, 4);
 	heap = malloc(64 * PAGE);
 	t_fill(heap, 64 * PAGE, 5);
+	own = own_from = make(64, -1);
+	t_must(munmap(own + 32 * PAGE, 32 * PAGE));
+	t_fill(own, 32 * PAGE, 6);
 }
 
 /* Every @step-th page gets bytes of @who. */
@@ -97,6 +103,49 @@ static void shift(unsigned int who)
 	t_must(madvise(plain + (800 + who * 8) * PAGE, 8 * PAGE, MADV_DONTNEED));
 }
 
+static void map_at(uint8_t *at, size_t pages, int fd)
+{
+	if (mmap(at, pages * PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_FIXED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0) != at)
+		t_fatal("mmap");
+}
+
+/* The range is what it was in the middle, and something else around that. */
+static void make_own(unsigned int who)
+{
+	int fd = t_must(open("file", O_RDWR | O_CLOEXEC));
+
+	switch (who) {
+	case 0: /* the others still have the pages that go */
+		own_from += 4 * PAGE;
+		own_pages = 28;
+		t_must(munmap(own, 4 * PAGE));
+		memset(own + 12 * PAGE, 9, PAGE);
+		break;
+	case 1: /* a file's pages, some of them written, and untouched ones */
+		map_at(own + 4 * PAGE, 8, fd);
+		memset(own + 6 * PAGE, 10, PAGE);
+		map_at(own + 20 * PAGE, 8, -1);
+		t_must(madvise(file + 24 * PAGE, 4 * PAGE, MADV_DONTNEED));
+		break;
+	case 2: /* pages alike, that are not those of the others */
+		map_at(own, 8, -1);
+		t_fill(own, 6 * PAGE, 6);
+		t_must(mprotect(own + 16 * PAGE, 4 * PAGE, PROT_READ));
+		break;
+	default: /* longer and shorter */
+		if (mmap(own + 32 * PAGE, 8 * PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+			 0) == own + 32 * PAGE) {
+			t_fill(own + 36 * PAGE, PAGE, 8);
+			own_pages = 40;
+		}
+		map_at(own + 8 * PAGE, 2, -1);
+		break;
+	}
+	close(fd);
+}
+
 /* When all others are. */
 static void be_ready(int fd)
 {
@@ -113,7 +162,7 @@ static void live(unsigned int who, int fd)
 {
 	const size_t cut = who ? (700 + who * 8) : PAGES;
 	uint8_t local[2 * PAGE];
-	struct seen s[7];
+	struct seen s[8];
 
 	memset(local, stack_seed, sizeof(local));
 	if (who)
@@ -125,6 +174,7 @@ static void live(unsigned int who, int fd)
 	keep(&s[4], heap, 64 * PAGE);
 	keep(&s[5], plain + (cut + 8) % PAGES * PAGE, who ? (PAGES - cut - 8) * PAGE : PAGE);
 	keep(&s[6], local, sizeof(local));
+	keep(&s[7], own_from, own_pages * PAGE);
 	if (who == 1)
 		t_must(mprotect(plain + 512 * PAGE, 16 * PAGE, PROT_NONE));
 	if (who)
@@ -143,12 +193,14 @@ static void live(unsigned int who, int fd)
 	same(who, "heap", &s[4]);
 	same(who, "memory behind the hole", &s[5]);
 	same(who, "stack", &s[6]);
+	same(who, "range of its own", &s[7]);
 }
 
 static void child(unsigned int who, size_t step, int fd)
 {
 	scribble(who, step);
 	shift(who);
+	make_own(who);
 	live(who, fd);
 }
 
@@ -190,6 +242,7 @@ int main(void)
 	}
 	t_join_child("the one in between", middle);
 	scribble(4, 100);
+	make_own(0);
 	live(0, fd[0]);
 	orphan = t_must(wait(&status));
 	if (orphan == first)
