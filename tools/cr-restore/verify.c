@@ -12,6 +12,7 @@
 #include "clean.h"
 #include "cover.h"
 #include "crc32c.h"
+#include "prefault.h"
 #include "progress.h"
 #include "spare.h"
 
@@ -99,6 +100,7 @@ static void run(struct verify *v) __attribute__((noreturn));
 static void run(struct verify *v)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	cr_prefault(v->buf, sizeof(v->buf));
 	/* The tasks read the same pages at the same time: it stands for both. */
 	cr_progress_begin(&v->progress, "restore", all_bytes(v->r));
 	v->result = verify_all(v);
