@@ -8,17 +8,19 @@
  * it was born with itself serves, too.
  *
  * cow_settle() when a task's own memory is to be built: what of all that it keeps.
- * Its vector then leaves .kept alone, empties .stale and reads .rest.
+ * Its vector then begins with reuse_clear(), and reads .rest.
  *
  * What a process holds it notes in memory of its own, so its children know it.
- * Whatever cannot be held, as where our own memory is in the way, is not: who
- * would share it reads a copy.
+ * Where our own memory is in the way, what is held waits at another place, and
+ * moves to its own in every process: mremap(2) leaves pages shared.  Whatever
+ * cannot be held is not: who would share it reads a copy.
  */
 #ifndef COW_H
 #define COW_H
 
 #include "piece.h"
 #include "restore.h"
+#include "vec.h"
 
 /* What a process made by another one has already. */
 struct reuse {
@@ -35,6 +37,13 @@ int cow_prepare(struct restore *r, unsigned int index, struct cr_err *err) CR_MU
 
 int cow_settle(const struct restore *r, const struct task_image *t, struct reuse *out,
 	       struct cr_err *err) CR_MUST;
+
+/* In the task's vector: unmap all but the agent and what is kept, have that at its
+ * place, without what is stale. */
+int reuse_clear(const struct reuse *u, uint64_t agent, uint64_t agent_end, struct vec *v,
+		struct cr_err *err) CR_MUST;
+/* How many operations that may take at most. */
+size_t reuse_ops(const struct reuse *u);
 
 /* Is it one of those that are kept? */
 bool reuse_keeps(const struct reuse *u, const Cr__Vma *vma);

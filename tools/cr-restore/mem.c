@@ -28,7 +28,7 @@
 #include "sysv.h"
 #include "vma.h"
 
-#define TASK_END 0x7ffffffff000ull /* of 4-level page tables */
+#define TASK_END MEM_TASK_END
 #define PAGE 4096ull
 #define MARGIN (1ull << 30) /* kept free below the target's mappings: stacks grow */
 #ifndef MAP_DROPPABLE
@@ -140,7 +140,7 @@ static size_t arena_size(const struct task_image *t, const struct reuse *reuse)
 
 	n += (t->mm->n_vmas * 8 + t->mm->n_guards) * sizeof(struct cr_op);
 	n += fill_size(t->mm->n_vmas, &reuse->rest);
-	n += (2 * reuse->kept.count + reuse->stale.count) * sizeof(struct cr_op);
+	n += reuse_ops(reuse) * sizeof(struct cr_op);
 	n += (size_t)t->n_threads * 16384;
 	for (unsigned int i = 0; i < t->n_threads; i++)
 		n += protobuf_c_message_get_packed_size(&t->threads[i].thread->base) * 4;
@@ -152,8 +152,7 @@ static size_t arena_size(const struct task_image *t, const struct reuse *reuse)
 	return (n + PAGE - 1) & ~(PAGE - 1);
 }
 
-/* The end of the first target mapping that [start, end) comes too near to; 0. */
-static uint64_t conflict(const struct task_image *t, uint64_t start, uint64_t end)
+uint64_t mem_conflict(const struct task_image *t, uint64_t start, uint64_t end)
 {
 	for (size_t i = 0; i < t->mm->n_vmas; i++) {
 		const Cr__Vma *vma = t->mm->vmas[i];
@@ -184,7 +183,7 @@ int mem_place_agent(struct restore *r, const struct task_image *t, struct agent_
 	ctls = (1 + t->n_vm_users) * SHARED_PAGE;
 	size = kernel + ctls + p->arena.size;
 	while (at + size < TASK_END) {
-		uint64_t next = conflict(t, at, at + size);
+		uint64_t next = mem_conflict(t, at, at + size);
 
 		if (next) {
 			at = next;
@@ -210,32 +209,9 @@ int mem_place_agent(struct restore *r, const struct task_image *t, struct agent_
 			  t->task->pid);
 }
 
-/* All but what the task keeps. */
-static void unmap_around(struct vec *v, uint64_t at, uint64_t end, const struct piece_list *kept)
-{
-	for (size_t i = 0; i < kept->count; i++) {
-		const struct area *a = &kept->list[i].at;
-
-		if (a->start < at || a->start >= end)
-			continue;
-		vec_unmap(v, at, a->start);
-		at = a->end;
-	}
-	vec_unmap(v, at, end);
-}
-
-static void drop_stale(struct vec *v, const struct piece_list *stale)
-{
-	for (size_t i = 0; i < stale->count; i++) {
-		const struct area *a = &stale->list[i].at;
-
-		vec_sys(v, LABEL_ADVISE, SYS_madvise, (int64_t)a->start,
-			(int64_t)(a->end - a->start), MADV_DONTNEED);
-	}
-}
-
 /* Our own [vvar] and [vdso] into the agent's place, all else away. */
-static void clear_space(const struct restore *r, const struct agent_place *p, struct vec *v)
+static int clear_space(const struct restore *r, const struct agent_place *p, struct vec *v,
+		       struct cr_err *err)
 {
 	uint64_t to = p->vdso;
 
@@ -246,8 +222,7 @@ static void clear_space(const struct restore *r, const struct agent_place *p, st
 			(int64_t)len, MREMAP_MAYMOVE | MREMAP_FIXED, (int64_t)to);
 		to += len;
 	}
-	unmap_around(v, 0, p->start, &p->reuse.kept);
-	unmap_around(v, p->end, TASK_END, &p->reuse.kept);
+	return reuse_clear(&p->reuse, p->start, p->end, v, err);
 }
 
 /* As the kernel maps it. */
@@ -475,11 +450,9 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 		return cr_err_sys(err, "out of memory");
 	for (size_t i = 0; i < n; i++)
 		m.fds[i] = -1;
-	clear_space(r, p, v);
-	if (mem_map_rings(r, t, p, v, a, err) < 0)
+	if (clear_space(r, p, v, err) < 0 || mem_map_rings(r, t, p, v, a, err) < 0)
 		goto out;
 	place_vdso(r, t, p, v);
-	drop_stale(v, &p->reuse.stale);
 	if (map_all(&m, err) < 0 || fill_pages(r, &in, &p->reuse.rest, v, a, err) < 0 ||
 	    uring_register_buffers(r, t, v, a, err) < 0)
 		goto out;

@@ -10,6 +10,11 @@
 #include "restore.h"
 #include "vec.h"
 
+#define MEM_TASK_END 0x7ffffffff000ull /* of 4-level page tables */
+
+/* The end of the first mapping of the task that [start, end) comes too near to; 0. */
+uint64_t mem_conflict(const struct task_image *t, uint64_t start, uint64_t end);
+
 /* Where a task's process will have the agent: [start, end), free in both
  * address spaces; the arena stands behind room for the vDSO. */
 struct agent_place {

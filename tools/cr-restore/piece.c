@@ -178,3 +178,19 @@ int pieces_add(struct piece_list *to, const struct piece_list *more, struct cr_e
 	*to = all;
 	return ret;
 }
+
+int pieces_extents(const struct piece_list *p, struct extent_list *out, struct cr_err *err)
+{
+	out->count = 0;
+	out->list = malloc((p->count + 1) * sizeof(*out->list));
+	if (!out->list)
+		return cr_err_sys(err, "out of memory");
+	for (size_t i = 0; i < p->count; i++)
+		out->list[out->count++] = (struct extent){
+			.address = p->list[i].at.start,
+			.pages = (p->list[i].at.end - p->list[i].at.start) / PAGE,
+			.offset = p->list[i].offset,
+			.bulk = p->list[i].bulk,
+		};
+	return 0;
+}

@@ -52,4 +52,7 @@ int pieces_part(const struct piece_list *a, const struct piece_list *b, unsigned
 /* Add to @to what it has nothing at the place of. */
 int pieces_add(struct piece_list *to, const struct piece_list *more, struct cr_err *err) CR_MUST;
 
+/* As what the image has; malloc'ed, too. */
+int pieces_extents(const struct piece_list *p, struct extent_list *out, struct cr_err *err) CR_MUST;
+
 #endif
