@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -320,6 +321,18 @@ static void learn_why(struct cr_stage *st, struct cr_err *err)
 	err->told = true;
 }
 
+/* Stages keep descriptors of what they look at, for each process and for each object of
+ * memory; the soft limit is that low for the sake of select(2), which none calls. */
+static void raise_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return;
+	l.rlim_cur = l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
 int cr_stage_run(const struct cr_stage_ops *ops, void *ctx)
 {
 	struct cr_stage st = { .ops = ops, .ctx = ctx };
@@ -328,6 +341,7 @@ int cr_stage_run(const struct cr_stage_ops *ops, void *ctx)
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);	/* some have a child to wait for */
+	raise_limit();
 	cr_prefault_program();
 	if (run(&st, &err) < 0) {
 		if (st.session_gone && !err.told)

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: MIT
 # Descriptors up to the last number that the limit allows: cr-restore, which has the
-# same limit, keeps its own in a gap; or says that there is none.
+# same limit, keeps its own in a gap; or says that there is none.  A soft limit is
+# no limit.
 use strict;
 use warnings;
 use FindBin;
@@ -60,5 +61,37 @@ if (my $t = saved(240)) {
 	ok(wait_for(10, sub { !-e "/proc/$t->{pid}" }), 'nothing is left');
 	exits(0, [tool('cr-restore'), '-d', '-D', $t->{img}], 'with a higher limit it is restored');
 	$t->verify('verifies itself');
+}
+
+# More objects and processes than the soft limit lets a program have descriptors.
+my $many = <<'E';
+import mmap, os, sys, time
+maps = [mmap.mmap(-1, 4096) for i in range(90)]
+for i, m in enumerate(maps): m[0] = i
+kids = []
+for i in range(90):
+    pid = os.fork()
+    if not pid:
+        while not os.path.exists('verify'): time.sleep(0.02)
+        maps[i][1] = i
+        os._exit(i)
+    kids.append(pid)
+open('ready', 'w').close()
+while not os.path.exists('verify'): time.sleep(0.005)
+ok = all(os.waitpid(p, 0)[1] == i << 8 for i, p in enumerate(kids))
+sys.exit(0 if ok and all(m[0] == m[1] == i for i, m in enumerate(maps)) else 1)
+E
+{
+	my $t = CRTarget->start('x', title => 'many', cmd => ['python3', '-c', $many]);
+	my @low = ('sh', '-c', 'ulimit -Sn 64; exec "$0" "$@"');
+
+	if ($t->ready) {
+		exits(0, [@low, tool('cr-checkpoint'), '-t', $t->{pid}, '-D', $t->{img}],
+			'dumped with a low soft limit')->{status} == 0 and do {
+			$t->gone;
+			exits(0, [@low, tool('cr-restore'), '-d', '-D', $t->{img}], 'and restored');
+		};
+		$t->verify('verifies itself');
+	}
 }
 done_testing;

@@ -95,8 +95,10 @@ static int add_pages(struct dump *d, int fd, uint64_t size, uint32_t id, struct 
 	b->shmem = id;
 	b->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (b->fd < 0) {
+		cr_err_sys(err, "unable to keep a descriptor of shared memory%s",
+			   errno == EMFILE ? " (raise ulimit -Hn)" : "");
 		batch_free(b);
-		return cr_err_sys(err, "unable to keep a descriptor of shared memory");
+		return -1;
 	}
 	if (add_spans(b, fd, size, err) < 0) {
 		batch_free(b);
