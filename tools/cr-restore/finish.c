@@ -23,6 +23,7 @@
 #include "enter.h"
 #include "fault.h"
 #include "filters.h"
+#include "make-family.h"
 #include "notify.h"
 #include "proc.h"
 #include "reg.h"
@@ -34,7 +35,9 @@
 #include "vec.h"
 
 #define XSTATE_MAX 16384
-#define NUM_THREADS 20 /* proc_pid_stat(5) */
+/* proc_pid_stat(5) */
+#define NUM_THREADS 20
+#define EXIT_CODE 52
 #define LOOK_MS 200 /* how often to look whether somebody has died */
 
 struct finish {
@@ -100,6 +103,23 @@ static int agent_failed(const struct task_image *t, const struct slot *s, struct
 							       "not what was expected");
 }
 
+/* Helpers end by themselves, and zombies when all have found their places. */
+static bool died_early(const struct restore *r, unsigned int index, uint32_t pid,
+		       struct cr_proc_stat *st)
+{
+	const struct task_image *t = index < r->img.n_tasks ? &r->img.tasks[index] : NULL;
+	struct cr_err ignored;
+
+	if (cr_proc_stat((pid_t)pid, st, &ignored) < 0)
+		return t && !task_is_zombie(t);
+	if (st->state != 'Z' || st->field[NUM_THREADS] > 1)
+		return false;
+	if (!t)
+		return st->field[EXIT_CODE] & 0x7f;
+	return !task_is_zombie(t) ||
+	       __atomic_load_n(&r->shared->steps, __ATOMIC_ACQUIRE) < family_arrivals(r);
+}
+
 int finish_look(struct restore *r, struct cr_err *err)
 {
 	/* First: who failed says so in its slot before this. */
@@ -116,19 +136,14 @@ int finish_look(struct restore *r, struct cr_err *err)
 		}
 		return agent_failed(&r->img.tasks[i], s, err);
 	}
-	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
-		const struct task_image *t = &r->img.tasks[i];
-		uint32_t pid = slot_of(r, t)->pid;
-		struct cr_proc_stat st;
-		struct cr_err ignored;
+	for (unsigned int i = 0; i < r->family.count; i++) {
+		uint32_t pid = slot_at(r, i)->pid;
+		struct cr_proc_stat st = { 0 };
 
-		if (!pid || task_is_zombie(t))
-			continue;
-		if (cr_proc_stat((pid_t)pid, &st, &ignored) < 0 ||
-		    (st.state == 'Z' && st.field[NUM_THREADS] < 2))
+		if (pid && died_early(r, i, pid, &st))
 			return cr_err_set(err, CR_SYSTEM,
 					  "pid %u: it died while it was being restored (status %d)",
-					  t->task->pid, (int)st.field[52]);
+					  pid, (int)st.field[EXIT_CODE]);
 	}
 	/* All are killed, and their numbers are forgotten (kill_created()). */
 	if (given_up)
