@@ -45,18 +45,26 @@ static uint64_t number(const char *status, const char *field, int base)
 	return text ? strtoull(text, NULL, base) : 0;
 }
 
+/* Is @pc in the agent's code, wherever that begins? */
 static bool agent_at(pid_t pid, uint64_t pc)
 {
-	cr_auto_free uint8_t *code = malloc(cr_agent_blob_size);
-	struct iovec local = { code, cr_agent_blob_size };
-	struct iovec remote = { (void *)(pc & ~(uint64_t)(PAGE - 1)), cr_agent_blob_size };
+	const uint64_t first = (pc - cr_agent_blob_size) & ~(uint64_t)(PAGE - 1);
+	const size_t size = (2 * cr_agent_blob_size + 2 * PAGE - 1) & ~(size_t)(PAGE - 1);
+	cr_auto_free uint8_t *code = calloc(1, size);
 
-	return code &&
-	       process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)cr_agent_blob_size &&
-	       memcmp(code, cr_agent_blob, cr_agent_blob_size) == 0;
+	/* Page by page: those around it need not be there. */
+	for (size_t at = 0; code && at < size; at += PAGE) {
+		struct iovec local = { code + at, PAGE };
+		struct iovec remote = { (void *)(first + at), PAGE };
+		ssize_t n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+
+		(void)n;
+	}
+	return code && memmem(code, size, cr_agent_blob, cr_agent_blob_size);
 }
 
-/* Its main thread sleeps in a call that the agent has made. */
+/* Its main thread sleeps in a call that the agent has made, at one of some looks: it
+ * may be on its way from one call to the next. */
 static bool is_in_agent(pid_t pid)
 {
 	for (int i = 0; i < LOOKS; i++) {
@@ -66,10 +74,9 @@ static bool is_in_agent(pid_t pid)
 
 		if (cr_proc_read(pid, "syscall", &text, NULL, &ignored) < 0)
 			return false;
-		if (strncmp(text, "running", 7) != 0) {
-			pc = strrchr(text, ' ');
-			return pc && agent_at(pid, strtoull(pc, NULL, 16));
-		}
+		pc = strrchr(text, ' ');
+		if (pc && agent_at(pid, strtoull(pc, NULL, 16)))
+			return true;
 		usleep(LOOK_US);
 	}
 	return false;

@@ -260,9 +260,6 @@ static int restore(pid_t *root, struct cr_err *err)
 			sysv_undo();
 		}
 	}
-	/* What the tree shares is the tree's: an end of a pipe above all. */
-	if (ret == 0 && numbers_close_own(&r) < 0)
-		cr_msg("close_range: %s", strerror(errno));
 	if (ret == 0)
 		ghosts_remove_links(&r);
 	/* What lives is not for a script to undo. */

@@ -24,7 +24,9 @@
 #include "fault.h"
 #include "filters.h"
 #include "make-family.h"
+#include "msg.h"
 #include "notify.h"
+#include "numbers.h"
 #include "proc.h"
 #include "reg.h"
 #include "scheduling.h"
@@ -426,9 +428,14 @@ static int let_go(struct finish *f, struct cr_err *err)
 	cr_fault("before-commit");
 	__atomic_store_n(&f->r->shared->committed, 1, __ATOMIC_RELEASE);
 	cr_fault("committed");
-	/* The root last: who waits to freeze the tree looks at that one. */
-	for (unsigned int i = f->count; i > 0; i--)
+	for (unsigned int i = f->count; i > 1; i--)
 		cr_tracee_detach(&f->threads[i - 1]);
+	/* What the tree shares is the tree's: an end of a pipe above all. */
+	if (numbers_close_own(f->r) < 0)
+		cr_msg("close_range: %s", strerror(errno));
+	/* The root last: who waits to freeze the tree looks at that one. */
+	if (f->count)
+		cr_tracee_detach(&f->threads[0]);
 	return 0;
 }
 
