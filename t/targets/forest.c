@@ -306,7 +306,7 @@ int main(int argc, char **argv)
 	uint8_t page[PAGE];
 
 	t_init();
-	state = t_mix(argc > 1 ? (uint64_t)atol(argv[1]) : 1);
+	state = t_mix(argc > 1 ? strtoull(argv[1], NULL, 10) : 1);
 	t_must(prctl(PR_SET_CHILD_SUBREAPER, 1));
 	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)

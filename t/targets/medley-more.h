@@ -21,6 +21,7 @@
 #include <sys/un.h>
 #include <termios.h>
 
+#include "medley-do.h"
 #include "medley-tree.h"
 
 /* --- attributes ---------------------------------------------------------------- */
