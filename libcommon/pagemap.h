@@ -22,7 +22,7 @@
 
 #include "err.h"
 
-#define CR_PAGE 4096u
+#define CR_PAGE 4096ull
 
 /* An entry of /proc/PID/pagemap. */
 #define CR_PM_FRAME ((1ull << 55) - 1)	/* 0 for who may not know it (4.2) */

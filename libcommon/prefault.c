@@ -12,11 +12,6 @@
 
 #include "pagemap.h"
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22	/* 5.14 */
-#define MADV_POPULATE_WRITE 23
-#endif
-
 #define HEAP (256 << 10)
 #define STACK (64u << 10)
 

@@ -263,7 +263,7 @@ static pid_t parent_of(pid_t pid)
 	struct cr_proc_stat st;
 	struct cr_err ignored;
 
-	return cr_proc_stat(pid, &st, &ignored) < 0 ? 0 : (pid_t)st.field[4];
+	return cr_proc_stat(pid, &st, &ignored) < 0 ? 0 : (pid_t)st.field[CR_STAT_PPID];
 }
 
 /* Ask all processes for their parent instead of all threads for their children. */

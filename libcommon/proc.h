@@ -28,6 +28,10 @@ struct cr_proc_stat {
 	char state;		/* field 3 */
 	uint64_t field[53];	/* field[n]; [2] and [3] are not used */
 };
+
+/* Numbers that more than one of us asks for. */
+enum { CR_STAT_PPID = 4, CR_STAT_THREADS = 20, CR_STAT_EXIT_CODE = 52 };
+
 int cr_proc_stat(pid_t pid, struct cr_proc_stat *st, struct cr_err *err) CR_MUST;
 
 /* It has no files and no memory any more, or will soon have none: it is a zombie,

@@ -31,7 +31,7 @@ static int check_ancestors(pid_t root, struct cr_err *err)
 				      err);
 		if (cr_proc_stat(pid, &st, &ignored) < 0)
 			return 0;
-		pid = (pid_t)st.field[4];
+		pid = (pid_t)st.field[CR_STAT_PPID];
 	}
 	return 0;
 }
@@ -51,7 +51,7 @@ int tree_check_root(pid_t root, struct cr_err *err)
 	if (root == 1)
 		return refuse(root, "it is init", err);
 	/* With other threads it is the main thread alone that has ended. */
-	if ((st.state == 'Z' || st.state == 'X') && st.field[20] < 2)
+	if ((st.state == 'Z' || st.state == 'X') && st.field[CR_STAT_THREADS] < 2)
 		return refuse(root, "it has ended already (a zombie)", err);
 	if (cr_proc_read(root, "status", &status, NULL, err) < 0)
 		return -1;

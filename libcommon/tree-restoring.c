@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "pagemap.h"
 #include "proc.h"
 #include "tree-freeze.h"
 #include "../pie/agent.h"
 
-#define PAGE 4096u
 #define LOOKS 20	/* at a process that runs: nothing tells where it is */
 #define LOOK_US 500
 #define UNBLOCKABLE (1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1))
@@ -48,14 +48,14 @@ static uint64_t number(const char *status, const char *field, int base)
 /* Is @pc in the agent's code, wherever that begins? */
 static bool agent_at(pid_t pid, uint64_t pc)
 {
-	const uint64_t first = (pc - cr_agent_blob_size) & ~(uint64_t)(PAGE - 1);
-	const size_t size = (2 * cr_agent_blob_size + 2 * PAGE - 1) & ~(size_t)(PAGE - 1);
+	const uint64_t first = (pc - cr_agent_blob_size) & ~(uint64_t)(CR_PAGE - 1);
+	const size_t size = (2 * cr_agent_blob_size + 2 * CR_PAGE - 1) & ~(size_t)(CR_PAGE - 1);
 	cr_auto_free uint8_t *code = calloc(1, size);
 
 	/* Page by page: those around it need not be there. */
-	for (size_t at = 0; code && at < size; at += PAGE) {
-		struct iovec local = { code + at, PAGE };
-		struct iovec remote = { (void *)(first + at), PAGE };
+	for (size_t at = 0; code && at < size; at += CR_PAGE) {
+		struct iovec local = { code + at, CR_PAGE };
+		struct iovec remote = { (void *)(first + at), CR_PAGE };
 		ssize_t n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
 
 		(void)n;

@@ -60,7 +60,7 @@ static int find_parent(const struct cr_tree *t, struct cr_process *p, bool *move
 		return 0;
 	if (cr_proc_stat(p->pid, &st, err) < 0)
 		return -1;
-	p->parent = (pid_t)st.field[4];
+	p->parent = (pid_t)st.field[CR_STAT_PPID];
 	*moved = true;
 	return 0;
 }

@@ -30,14 +30,14 @@ static int find(struct near *n, struct cr_err *err)
 		return -1;
 	for (unsigned int i = 0; i < MAX_DEPTH; i++) {
 		cr_auto_free pid_t *kids = NULL;
-		pid_t pid = (pid_t)st.field[4];
+		pid_t pid = (pid_t)st.field[CR_STAT_PPID];
 		unsigned int count = 0;
 
 		/* In another pid namespace: nobody whom we could name. */
 		if (pid <= 0 || cr_proc_stat(pid, &st, &ignored) < 0)
 			return 0;
 		/* That of a parent with very many threads takes long to read. */
-		if ((i == 0 || st.field[20] <= MAX_THREADS) &&
+		if ((i == 0 || st.field[CR_STAT_THREADS] <= MAX_THREADS) &&
 		    cr_proc_children(pid, &kids, &count, &ignored) < 0)
 			count = 0;
 		if (add(n, pid, err) < 0)

@@ -133,7 +133,7 @@ static void fill_stat(const struct cr_process *p, const struct kin *kin, Cr__Tas
 	const struct cr_proc_stat *st = &kin->st;
 
 	m->pid = (uint32_t)p->pid;
-	m->ppid = (uint32_t)st->field[4];
+	m->ppid = (uint32_t)st->field[CR_STAT_PPID];
 	m->pgid = (uint32_t)st->field[5];
 	m->sid = (uint32_t)st->field[6];
 	m->tty_nr = (uint32_t)st->field[7];
@@ -148,10 +148,10 @@ static void fill_stat(const struct cr_process *p, const struct kin *kin, Cr__Tas
 	m->sighand_same_as = (uint32_t)kin->share.sighand;
 	if (p->zombie) {
 		m->state = CR__TASK_STATE__ZOMBIE;
-		m->exit_status = (uint32_t)st->field[52];
+		m->exit_status = (uint32_t)st->field[CR_STAT_EXIT_CODE];
 	} else if (p->dead_leader) {
 		m->dead_leader = true;
-		m->exit_status = (uint32_t)st->field[52];
+		m->exit_status = (uint32_t)st->field[CR_STAT_EXIT_CODE];
 	}
 	if (!p->zombie && p->threads[0].stop_signal) {
 		m->state = CR__TASK_STATE__STOPPED;

@@ -7,8 +7,7 @@
 #include "cow-held.h"
 #include "list.h"
 #include "mem.h"
-
-#define PAGE 4096ull
+#include "pagemap.h"
 
 /* Is something in this area of use to who has these pieces? */
 static bool is_useful(const struct area *in, const struct piece_list *same)
@@ -54,7 +53,7 @@ static int all_pieces(const struct extent_list *x, struct piece_list *out, struc
 		const struct extent *e = &x->list[i];
 
 		out->list[out->count++] = (struct piece){
-			.at = { .start = e->address, .end = e->address + e->pages * PAGE },
+			.at = { .start = e->address, .end = e->address + e->pages * CR_PAGE },
 			.offset = e->offset,
 			.bulk = e->bulk,
 		};

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "pagemap.h"
 #include "vma.h"
 
-#define PAGE 4096ull
 #define HUGE (2ull << 20)
 #define IOV_BATCH 1024ull	  /* UIO_MAXIOV */
 #define FILL_BATCH (256ull << 20) /* bytes in one preadv: progress, and SIGKILL acts */
@@ -33,7 +33,7 @@ size_t fill_size(size_t n_vmas, const struct extent_list *x)
 	size_t n = x->count * (sizeof(struct iovec) + 64 + 2 * sizeof(struct cr_op));
 
 	for (size_t i = 0; i < x->count; i++)
-		n += x->list[i].pages / (HUGE / PAGE) * sizeof(struct iovec);
+		n += x->list[i].pages / (HUGE / CR_PAGE) * sizeof(struct iovec);
 	/* In the worst case a run of pages is in many mappings. */
 	return n + (n_vmas + x->count) * (3 * sizeof(struct cr_op) + 2 * sizeof(struct iovec) + 64);
 }
@@ -62,7 +62,7 @@ static int touch(struct filler *f, const struct extent *x, uint64_t start, uint6
 		if (!iov)
 			return -1;
 		for (uint64_t i = 0; i < n; i++, start += HUGE)
-			iov[i] = (struct iovec){ (void *)start, PAGE };
+			iov[i] = (struct iovec){ (void *)start, CR_PAGE };
 		/* Whatever is there; the run's own bytes come over it. */
 		vec_try(f->v, LABEL_FILL, SYS_preadv, f->r->bulk[x->bulk].fd[0], P(iov), (int64_t)n,
 			(int64_t)x->offset);
@@ -127,7 +127,7 @@ static int populate_all(struct filler *f, const struct extent *x, size_t n, stru
 				return -1;
 			start = x[i].address;
 		}
-		end = x[i].address + x[i].pages * PAGE;
+		end = x[i].address + x[i].pages * CR_PAGE;
 	}
 	return populate(f, x, start, end, err);
 }
@@ -154,7 +154,7 @@ int fill_pages(struct restore *r, const struct fill_vmas *in, const struct exten
 		while (n < left && bytes < FILL_BATCH && x[n].bulk == x->bulk &&
 		       x[n].offset == x->offset + bytes) {
 			iov[n].iov_base = (void *)x[n].address;
-			iov[n].iov_len = x[n].pages * PAGE;
+			iov[n].iov_len = x[n].pages * CR_PAGE;
 			bytes += iov[n++].iov_len;
 		}
 		/* What was not used goes back. */

@@ -37,9 +37,6 @@
 #include "vec.h"
 
 #define XSTATE_MAX 16384
-/* proc_pid_stat(5) */
-#define NUM_THREADS 20
-#define EXIT_CODE 52
 #define LOOK_MS 200 /* how often to look whether somebody has died */
 
 struct finish {
@@ -114,10 +111,10 @@ static bool died_early(const struct restore *r, unsigned int index, uint32_t pid
 
 	if (cr_proc_stat((pid_t)pid, st, &ignored) < 0)
 		return t && !task_is_zombie(t);
-	if (st->state != 'Z' || st->field[NUM_THREADS] > 1)
+	if (st->state != 'Z' || st->field[CR_STAT_THREADS] > 1)
 		return false;
 	if (!t)
-		return st->field[EXIT_CODE] & 0x7f;
+		return st->field[CR_STAT_EXIT_CODE] & 0x7f;
 	return !task_is_zombie(t) ||
 	       __atomic_load_n(&r->shared->steps, __ATOMIC_ACQUIRE) < family_arrivals(r);
 }
@@ -145,7 +142,7 @@ int finish_look(struct restore *r, struct cr_err *err)
 		if (pid && died_early(r, i, pid, &st))
 			return cr_err_set(err, CR_SYSTEM,
 					  "pid %u: it died while it was being restored (status %d)",
-					  pid, (int)st.field[EXIT_CODE]);
+					  pid, (int)st.field[CR_STAT_EXIT_CODE]);
 	}
 	/* All are killed, and their numbers are forgotten (kill_created()). */
 	if (given_up)

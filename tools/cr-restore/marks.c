@@ -6,9 +6,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "pagemap.h"
 #include "vma.h"
 
-#define PAGE 4096ull
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102	/* 6.13 */
 #endif
@@ -56,7 +56,7 @@ static bool has_guards(const Cr__Mm *mm, const Cr__Vma *vma)
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
 
-		if (mm->guards[mid]->address + mm->guards[mid]->pages * PAGE > vma->start)
+		if (mm->guards[mid]->address + mm->guards[mid]->pages * CR_PAGE > vma->start)
 			hi = mid;
 		else
 			lo = mid + 1;
@@ -101,7 +101,7 @@ static void guard_all(struct marker *m)
 {
 	for (size_t i = 0; i < m->t->mm->n_guards; i++)
 		vec_sys(m->v, LABEL_ADVISE, SYS_madvise, (int64_t)m->t->mm->guards[i]->address,
-			(int64_t)(m->t->mm->guards[i]->pages * PAGE), MADV_GUARD_INSTALL);
+			(int64_t)(m->t->mm->guards[i]->pages * CR_PAGE), MADV_GUARD_INSTALL);
 }
 
 void marks_build(const struct task_image *t, struct vec *v, struct arena *a, struct cr_err *err)

@@ -22,6 +22,7 @@
 #include "marks.h"
 #include "mem-ring.h"
 #include "numbers.h"
+#include "pagemap.h"
 #include "proc.h"
 #include "ref.h"
 #include "share.h"
@@ -29,7 +30,6 @@
 #include "vma.h"
 
 #define TASK_END MEM_TASK_END
-#define PAGE 4096ull
 #define MARGIN (1ull << 30) /* kept free below the target's mappings: stacks grow */
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08	/* 6.11 */
@@ -116,7 +116,8 @@ int mem_check(struct restore *r, const struct task_image *t, struct cr_err *err)
 
 		if (vma->kind != CR__VMA_KIND__VSYSCALL &&
 		    (vma->start >= vma->end || vma->end > TASK_END ||
-		     (vma->start | vma->end) % PAGE || (i && vma->start < t->mm->vmas[i - 1]->end)))
+		     (vma->start | vma->end) % CR_PAGE ||
+		     (i && vma->start < t->mm->vmas[i - 1]->end)))
 			return cr_err_set(err, CR_BAD_INPUT, "pid %u: vma %" PRIx64 ": malformed",
 					  t->task->pid, vma->start);
 		if (vma->file > t->mm->n_files)
@@ -149,7 +150,7 @@ static size_t arena_size(const struct task_image *t, const struct reuse *reuse)
 	/* Kernels that cannot give a timer an id by wish count up to it. */
 	if (t->inside->n_timers)
 		n += 8192 * sizeof(struct cr_op);
-	return (n + PAGE - 1) & ~(PAGE - 1);
+	return (n + CR_PAGE - 1) & ~(CR_PAGE - 1);
 }
 
 uint64_t mem_conflict(const struct task_image *t, uint64_t start, uint64_t end)
@@ -158,8 +159,8 @@ uint64_t mem_conflict(const struct task_image *t, uint64_t start, uint64_t end)
 		const Cr__Vma *vma = t->mm->vmas[i];
 		uint64_t lo = vma->start > MARGIN ? vma->start - MARGIN : 0;
 
-		if (start < vma->end + PAGE && end > lo)
-			return vma->end + PAGE;
+		if (start < vma->end + CR_PAGE && end > lo)
+			return vma->end + CR_PAGE;
 	}
 	return 0;
 }
@@ -175,7 +176,7 @@ int mem_place_agent(struct restore *r, const struct task_image *t, struct agent_
 		return -1;
 	for (unsigned int i = 0; i < r->n_maps; i++)
 		kernel += r->maps[i].end - r->maps[i].start;
-	kernel = (kernel + PAGE - 1) & ~(PAGE - 1);
+	kernel = (kernel + CR_PAGE - 1) & ~(CR_PAGE - 1);
 	p->arena.size = arena_size(t, &p->reuse);
 	for (unsigned int i = t->index + 1; t->n_vm_users && i < r->img.n_tasks; i++)
 		if (r->img.tasks[i].share_vm == t)
@@ -321,7 +322,7 @@ static int source(struct mapper *m, const Cr__Vma *vma, int *fd, int *flags, str
 
 static bool has_pages(const struct extent_list *x, size_t *at, const Cr__Vma *vma)
 {
-	while (*at < x->count && x->list[*at].address + x->list[*at].pages * PAGE <= vma->start)
+	while (*at < x->count && x->list[*at].address + x->list[*at].pages * CR_PAGE <= vma->start)
 		++*at;
 	return *at < x->count && x->list[*at].address < vma->end;
 }

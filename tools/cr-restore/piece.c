@@ -6,9 +6,9 @@
 
 #include "clean.h"
 #include "list.h"
+#include "pagemap.h"
 #include "vma.h"
 
-#define PAGE 4096ull
 /* What only mmap(2) sets, and advice that can be changed but not taken back. */
 #define BORN_FLAGS \
 	(CR_VMA_GROWSDOWN | CR_VMA_NORESERVE | CR_VMA_DROPPABLE | CR_VMA_HUGEPAGE | \
@@ -51,9 +51,9 @@ static bool are_disjoint(const struct extent_list *x)
 	for (size_t i = 0; i < x->count; i++) {
 		const struct extent *e = &x->list[i];
 
-		if (e->address < end || e->pages > (UINT64_MAX - e->address) / PAGE)
+		if (e->address < end || e->pages > (UINT64_MAX - e->address) / CR_PAGE)
 			return false;
-		end = e->address + e->pages * PAGE;
+		end = e->address + e->pages * CR_PAGE;
 	}
 	return true;
 }
@@ -99,7 +99,7 @@ int pieces_of(const struct task_image *t, struct piece_list *out, struct cr_err 
 		for (; x < t->extents.count; x++) {
 			const struct extent *e = &t->extents.list[x];
 			struct piece p = {
-				.at = { e->address, e->address + e->pages * PAGE, vma, t->mm },
+				.at = { e->address, e->address + e->pages * CR_PAGE, vma, t->mm },
 				.offset = e->offset,
 				.bulk = e->bulk,
 			};
@@ -113,7 +113,7 @@ int pieces_of(const struct task_image *t, struct piece_list *out, struct cr_err 
 				if (append(out, &p, err) < 0)
 					return -1;
 			}
-			if (e->address + e->pages * PAGE > vma->end)
+			if (e->address + e->pages * CR_PAGE > vma->end)
 				break;
 		}
 	}
@@ -188,7 +188,7 @@ int pieces_extents(const struct piece_list *p, struct extent_list *out, struct c
 	for (size_t i = 0; i < p->count; i++)
 		out->list[out->count++] = (struct extent){
 			.address = p->list[i].at.start,
-			.pages = (p->list[i].at.end - p->list[i].at.start) / PAGE,
+			.pages = (p->list[i].at.end - p->list[i].at.start) / CR_PAGE,
 			.offset = p->list[i].offset,
 			.bulk = p->list[i].bulk,
 		};

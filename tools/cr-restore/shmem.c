@@ -16,9 +16,8 @@
 #include "file.h"
 #include "memfd.h"
 #include "ns.h"
+#include "pagemap.h"
 #include "sysv.h"
-
-#define PAGE 4096ull
 
 int shmems_check(struct restore *r, struct cr_err *err)
 {
@@ -41,7 +40,7 @@ int shmems_check(struct restore *r, struct cr_err *err)
 static int make_anonymous(const Cr__Shmem *s, struct cr_err *err)
 {
 	char path[96];
-	size_t size = (s->size + PAGE - 1) & ~(PAGE - 1);
+	size_t size = (s->size + CR_PAGE - 1) & ~(CR_PAGE - 1);
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	int fd;
@@ -86,7 +85,7 @@ static int make_memfd(const Cr__Shmem *s, struct cr_err *err)
 static int copy_run(int to, int from, const struct extent *x, uint64_t size, struct cr_err *err)
 {
 	off_t in = (off_t)x->offset;
-	uint64_t left = x->pages * PAGE;
+	uint64_t left = x->pages * CR_PAGE;
 	cr_auto_free char *buf = malloc(1 << 20);
 	off_t out = (off_t)x->address;
 	uint32_t crc = 0;

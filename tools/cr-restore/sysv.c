@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "pagemap.h"
 #include "vma.h"
 
 #define NEXT_ID "/proc/sys/kernel/shm_next_id"
-#define PAGE 4096ull
 #define TASK_END 0x7ffffffff000ull
 
 static int *made;
@@ -107,7 +107,7 @@ static int set_owner(const Cr__Shmem *s, struct cr_err *err)
 /* The file behind it; it is empty then, as a new one is. */
 static int open_memory(const Cr__Shmem *s, struct cr_err *err)
 {
-	size_t size = (s->size + PAGE - 1) & ~(PAGE - 1);
+	size_t size = (s->size + CR_PAGE - 1) & ~(CR_PAGE - 1);
 	char path[96];
 	void *p = shmat((int)s->shmid, NULL, 0);
 	int fd;
@@ -137,7 +137,7 @@ int sysv_make(const Cr__Shmem *s, struct cr_err *err)
 /* Room for all of a segment that neither the task nor the agent uses; 0: none. */
 static uint64_t find_gap(const struct task_image *t, const struct agent_place *p, uint64_t size)
 {
-	uint64_t at = PAGE * 16;
+	uint64_t at = CR_PAGE * 16;
 
 	for (size_t i = 0; i <= t->mm->n_vmas; i++) {
 		const Cr__Vma *vma = i < t->mm->n_vmas ? t->mm->vmas[i] : NULL;
@@ -212,7 +212,7 @@ int sysv_map(const struct restore *r, const struct task_image *t, const struct a
 	     struct vec *v, const Cr__Vma *vma, struct cr_err *err)
 {
 	const Cr__Shmem *s = sysv_of(r, vma);
-	uint64_t size = (s->size + PAGE - 1) & ~(PAGE - 1), len = vma->end - vma->start;
+	uint64_t size = (s->size + CR_PAGE - 1) & ~(CR_PAGE - 1), len = vma->end - vma->start;
 	bool whole = len == size && !vma->pgoff;
 	uint64_t extent = whole ? size : extent_of(t, vma, size);
 	uint64_t at = whole ? vma->start : find_gap(t, p, extent);

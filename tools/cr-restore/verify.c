@@ -12,11 +12,11 @@
 #include "clean.h"
 #include "cover.h"
 #include "crc32c.h"
+#include "pagemap.h"
 #include "prefault.h"
 #include "progress.h"
 #include "spare.h"
 
-#define PAGE 4096ull
 #define CHUNK (256u << 10)	/* stays in the second-level cache */
 
 struct verify {
@@ -30,7 +30,7 @@ struct verify {
 
 static int verify_extent(struct verify *v, const struct extent *x, uint32_t pid)
 {
-	uint64_t done = 0, size = x->pages * PAGE;
+	uint64_t done = 0, size = x->pages * CR_PAGE;
 	uint32_t crc = 0;
 	int fd = v->r->bulk[x->bulk].fd[0];
 
@@ -60,8 +60,8 @@ static int check_borrowed(const struct task_image *t, struct cr_cover *cover, st
 	for (size_t n = 0; n < t->extents.count; n++) {
 		const struct extent *x = &t->extents.list[n];
 
-		if (x->borrowed && (x->pages > UINT64_MAX / PAGE ||
-				    !cr_cover_has(cover, x->bulk, x->offset, x->pages * PAGE)))
+		if (x->borrowed && (x->pages > UINT64_MAX / CR_PAGE ||
+				    !cr_cover_has(cover, x->bulk, x->offset, x->pages * CR_PAGE)))
 			return cr_err_set(
 				err, CR_BAD_INPUT,
 				"pid %u: the pages at %" PRIx64
@@ -80,7 +80,7 @@ static uint64_t all_bytes(const struct restore *r)
 			pages += r->img.tasks[i].extents.list[n].borrowed ?
 					 0 :
 					 r->img.tasks[i].extents.list[n].pages;
-	return pages * PAGE;
+	return pages * CR_PAGE;
 }
 
 static int verify_all(struct verify *v)
@@ -119,7 +119,7 @@ int verify_check(const struct restore *r, struct cr_err *err)
 		for (size_t n = 0; ret == 0 && n < x->count; n++)
 			if (!x->list[n].borrowed)
 				ret = cr_cover_add(&cover, x->list[n].bulk, x->list[n].offset,
-						   x->list[n].pages * PAGE, err);
+						   x->list[n].pages * CR_PAGE, err);
 	}
 	for (unsigned int i = 0; ret == 0 && i < r->img.n_tasks; i++)
 		ret = check_borrowed(&r->img.tasks[i], &cover, err);
