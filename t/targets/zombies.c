@@ -132,8 +132,7 @@ int main(int argc, char **argv)
 		list[i].pid = t_must(fork());
 		if (list[i].pid == 0)
 			die(&list[i]);
-	}
-	for (unsigned int i = 0; i < N; i++) {
+		/* One after the other: their cores have the same name. */
 		look(&list[i], &list[i].info);
 		if (list[i].core && list[i].info.si_code != CLD_DUMPED)
 			t_fatal("%s: no core was dumped", list[i].name);
