@@ -123,6 +123,7 @@ static int build_vector(struct restore *r, const struct task_image *t, struct bo
 {
 	struct arena *a = &b->place->arena;
 
+	threads_await(t, b, v);
 	if (t->share_sighand && attrs_forget_sigchld(v, a, err) < 0)
 		return -1;
 	if (!t->share_vm) {

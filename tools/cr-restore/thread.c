@@ -37,6 +37,7 @@ static int build(struct restore *r, const struct task_image *t, unsigned int n, 
 	struct vec v = { 0 };
 
 	if (b->start) {
+		vec_op(&v, CR_OP_ADD, LABEL_WAIT, VEC_ARGS(P(b->inside), 1));
 		vec_op(&v, CR_OP_WAIT, LABEL_WAIT, VEC_ARGS(P(b->start), 0));
 		/* Else it has that of who makes it. */
 		vec_sys(&v, LABEL_PRCTL, SYS_personality, t->task->personality);
@@ -93,7 +94,8 @@ int threads_make_early(struct restore *r, const struct task_image *t, struct bod
 		       struct cr_err *err)
 {
 	b->start = arena_alloc(&b->place->arena, sizeof(*b->start), err);
-	if (!b->start)
+	b->inside = arena_alloc(&b->place->arena, sizeof(*b->inside), err);
+	if (!b->start || !b->inside)
 		return -1;
 	for (unsigned int n = thread_first(t); n < t->n_threads; n++)
 		if (build(r, t, n, b, err) < 0 || make_early(t, n, b, err) < 0)
@@ -101,6 +103,13 @@ int threads_make_early(struct restore *r, const struct task_image *t, struct bod
 	__atomic_add_fetch(&r->shared->early, 1, __ATOMIC_RELEASE);
 	syscall(SYS_futex, &r->shared->early, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 	return 0;
+}
+
+/* The number only grows, and a wait ends when it is another. */
+void threads_await(const struct task_image *t, const struct body *b, struct vec *v)
+{
+	for (unsigned int n = thread_first(t); b->start && n < t->n_threads; n++)
+		vec_op(v, CR_OP_WAIT, LABEL_WAIT, VEC_ARGS(P(b->inside), n - thread_first(t)));
 }
 
 uint32_t threads_early(const struct restore *r)

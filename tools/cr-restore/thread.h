@@ -22,6 +22,7 @@ struct body {
 	uint8_t *stack;		/* its top */
 	uint64_t *vectors;	/* of each thread, and of a leader that does not stay */
 	uint32_t *start;	/* what threads that are made early wait for; NULL: none */
+	uint32_t *inside;	/* how many of them have got into the agent */
 };
 
 /* The task that has the thread, or NULL. */
@@ -36,6 +37,8 @@ static inline unsigned int thread_first(const struct task_image *t)
 /* All of them, now; the restorer hears of it. */
 int threads_make_early(struct restore *r, const struct task_image *t, struct body *b,
 		       struct cr_err *err) CR_MUST;
+/* In the vector, before cr-restore's code goes: none of them is in it any more. */
+void threads_await(const struct task_image *t, const struct body *b, struct vec *v);
 /* How many tasks do that. */
 uint32_t threads_early(const struct restore *r);
 
