@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/user.h>
 
 #include "../pie/agent.h"
@@ -44,6 +45,16 @@ bool cr_arch_take_up(struct user_regs_struct *regs);
 
 /* Does the CPU have registers that a thread has room for only when it uses them (AMX)? */
 bool cr_arch_has_tiles(void);
+
+/* Has it protection keys of user memory, and does the kernel use them (4.6)? */
+bool cr_arch_has_pkeys(void);
+
+/* May the thread, which is stopped for its tracer, not read or not write memory of
+ * the key 0?  -1: ptrace(2) failed. */
+int cr_arch_lacks_key_0(pid_t tid);
+
+/* Where a component of the XSAVE area ends, in the format that ptrace(2) has. */
+size_t cr_arch_xstate_end(unsigned int component);
 
 /* Bytes that XSAVE writes with all that the kernel has enabled. */
 size_t cr_arch_xsave_size(void);

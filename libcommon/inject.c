@@ -141,6 +141,17 @@ int agent_check_thread(const struct cr_agent *a, struct cr_tracee *t, struct cr_
 
 	if (!cr_arch_native(&t->regs))
 		return agent_refuse(a, err, "it runs 32-bit code: no agent can run there");
+	switch (cr_arch_lacks_key_0(t->tid)) {
+	case 0:
+		break;
+	case 1:
+		return agent_refuse(
+			a, err,
+			"a thread has no rights to memory of protection key 0: no agent "
+			"can run there");
+	default:
+		return cr_err_sys(err, "thread %d: unable to read its XSAVE state", (int)t->tid);
+	}
 	if (cr_tracee_dispatched(t, &dispatched, err) < 0)
 		return -1;
 	if (dispatched)

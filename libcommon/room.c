@@ -57,7 +57,7 @@ static int find_mapping(pid_t pid, uint64_t at, uint64_t *start, bool *executabl
 			struct cr_err *err)
 {
 	cr_auto_free char *maps = NULL;
-	char *line, *save = NULL, x;
+	char *line, *save = NULL, r, x;
 	uint64_t from, to;
 
 	*start = 0;
@@ -65,11 +65,11 @@ static int find_mapping(pid_t pid, uint64_t at, uint64_t *start, bool *executabl
 	if (cr_proc_read(pid, "maps", &maps, NULL, err) < 0)
 		return -1;
 	for (line = strtok_r(maps, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*2c%c", &from, &to, &x) != 3)
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %c%*c%c", &from, &to, &r, &x) != 4)
 			continue;
 		if (at ? at >= from && at < to : strstr(line, " [vdso]") != NULL) {
 			*start = from;
-			*executable = x == 'x';
+			*executable = r == 'r' && x == 'x';
 			return 0;
 		}
 	}
@@ -84,9 +84,10 @@ struct procmap_query {
 	uint64_t vma_name_addr, build_id_addr;
 };
 #define PROCMAP_QUERY_NR _IOWR('f', 17, struct procmap_query)
+#define PROCMAP_READABLE 1
 #define PROCMAP_EXECUTABLE 4
 
-/* May it execute what is mapped there?  PROCMAP_QUERY (6.11), or /proc/PID/maps. */
+/* May it read and execute what is mapped there?  PROCMAP_QUERY (6.11), or /proc/PID/maps. */
 static int is_executable(pid_t pid, uint64_t at, bool *yes, struct cr_err *err)
 {
 	struct procmap_query q = { .size = sizeof(q), .query_addr = at };
@@ -101,7 +102,7 @@ static int is_executable(pid_t pid, uint64_t at, bool *yes, struct cr_err *err)
 		return cr_err_sys(err, "unable to open %s", path);
 	if (ioctl(fd, PROCMAP_QUERY_NR, &q) < 0)
 		return find_mapping(pid, at, &start, yes, err);
-	*yes = (q.vma_flags & PROCMAP_EXECUTABLE) != 0;
+	*yes = q.vma_flags & PROCMAP_READABLE && q.vma_flags & PROCMAP_EXECUTABLE;
 	return 0;
 }
 
@@ -207,8 +208,8 @@ static bool candidate(pid_t pid, const struct cr_maps *maps, const struct cr_map
 	uint8_t head[CR_PAGE];
 	uint64_t end;
 
-	if (!(m->prot & PROT_EXEC) || m->shared || !cr_map_has_file(m) ||
-	    !read_head(pid, maps, m, head))
+	if (!(m->prot & PROT_EXEC) || !(m->prot & PROT_READ) || m->pkey || m->shared ||
+	    !cr_map_has_file(m) || !read_head(pid, maps, m, head))
 		return false;
 	end = code_end(head, m);
 	if (!end)

@@ -36,6 +36,7 @@ enum cr_op_type {
 	CR_OP_COPY,	/* copy arg[2] bytes from arg[1] to arg[0] */
 	CR_OP_CLOCK,	/* struct timespec at arg[0] = time of clock arg[1] plus
 			 * arg[2] ns, at least 1 ns */
+	CR_OP_RIGHTS,	/* the thread may access memory of all protection keys */
 	CR_OP_PARK,	/* add 1 to .arrived, then wait to be taken over by a
 			 * tracer: with nr >= 0 inside of the system call
 			 * nr(arg[0..5]), which it makes once */

@@ -76,6 +76,9 @@ SKIP: {
 	image_of('pkru=55555550');
 	refused('other rights', qr/^cr-restore: CPU: it has no PKRU state, which the image uses$/m);
 	restored('other rights, --cpu-cap ins', '--cpu-cap', 'ins');
+	image_of('keys=1');
+	refused('a key', qr/^cr-restore: pid $t->{pid}: CPU: it has no protection keys, which the process uses$/m);
+	restored('a key, --cpu-cap none', '--cpu-cap', 'none');
 }
 SKIP: {
 	skip 'this CPU has AMX', 1 if $flags =~ / amx_tile( |$)/;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpuimage [flag=NAME | state=N | size=N | pkru=N | permitted=N]... <IMAGE >IMAGE
+ * cpuimage [flag=NAME | state=N | size=N | pkru=N | permitted=N | keys=0|1]... <IMAGE >IMAGE
  *
  * The manifest of an image as of another CPU: one with the flag NAME, with
  * threads that use the state component N, or whose XSAVE area has N bytes, or
- * with those rights to protection keys; processes that have asked for component N.
+ * with those rights to protection keys; processes that have asked for component N, without
+ * any protection keys, or with the key 1.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,14 @@ static void change_inside(Cr__Inside *in, const char *word)
 {
 	if (strncmp(word, "permitted=", 10) == 0)
 		in->xstate_permitted |= 1ull << strtoul(word + 10, NULL, 10);
+	else if (strncmp(word, "keys=", 5) == 0)
+		in->pkeys = word[5] == '1' ? 3 : 0;
+}
+
+static void change_mm(Cr__Mm *mm, const char *word)
+{
+	for (size_t i = 0; i < mm->n_vmas && strcmp(word, "keys=0") == 0; i++)
+		mm->vmas[i]->pkey = 0;
 }
 
 int main(int argc, char **argv)
@@ -83,7 +92,7 @@ int main(int argc, char **argv)
 		void *msg = NULL;
 
 		if (rec.kind == CR_KIND_HEADER || rec.kind == CR_KIND_THREAD ||
-		    rec.kind == CR_KIND_INSIDE) {
+		    rec.kind == CR_KIND_INSIDE || rec.kind == CR_KIND_MM) {
 			msg = cr_record_unpack(&rec, &err);
 			if (!msg)
 				fatal("unpack");
@@ -93,6 +102,8 @@ int main(int argc, char **argv)
 				change_header(msg, argv[i]);
 			else if (rec.kind == CR_KIND_INSIDE)
 				change_inside(msg, argv[i]);
+			else if (rec.kind == CR_KIND_MM)
+				change_mm(msg, argv[i]);
 			else
 				change_thread(msg, argv[i]);
 		}

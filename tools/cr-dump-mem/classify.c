@@ -66,11 +66,6 @@ const char *classify_refusal(const struct cr_map *m, const char **remedy)
 			*remedy = refusals[i].remedy;
 			return refusals[i].kind;
 		}
-	if (m->pkey) {
-		*remedy = "free the key (pkey_free) and protect with key 0";
-		snprintf(text, sizeof(text), "memory with protection key %u", m->pkey);
-		return text;
-	}
 	if (m->odd & CR_MAP_UNKNOWN) {
 		*remedy = "this kernel is newer than this program";
 		snprintf(text, sizeof(text), "a mapping with the unknown flag %s", m->unknown);

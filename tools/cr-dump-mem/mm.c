@@ -125,6 +125,17 @@ static int fill_ring(struct work *w, const struct cr_map *m, bool aio, Cr__Vma *
 	return w->d->rehearsal ? 0 : cr_stage_put(w->d->st, CR_KIND_RING_MAPPING, &r, err);
 }
 
+/* An agent could not leave by it. */
+static int refuse_key(struct work *w, const struct cr_map *m, struct cr_err *err)
+{
+	char kind[64];
+
+	snprintf(kind, sizeof(kind), "a mapping of the kernel's own with protection key %u",
+		 m->pkey);
+	return refuse_vma(w->d, w->t->pid, m->start, kind, "protect it with key 0", err) < 0 ? -1 :
+											       1;
+}
+
 /* 1: it is refused. */
 static int fill_vma(struct work *w, const struct cr_map *m, Cr__Vma *v, struct cr_err *err)
 {
@@ -135,11 +146,12 @@ static int fill_vma(struct work *w, const struct cr_map *m, Cr__Vma *v, struct c
 	v->start = m->start;
 	v->end = m->end;
 	v->prot = m->prot;
+	v->pkey = m->pkey;
 	v->vma_flags = classify_flags(m);
 	if (!cr_map_has_file(m) || name[0] == '[')
 		v->name = (char *)name;
 	if (!cr_map_has_file(m) && classify_special(name, m, &v->kind))
-		return 0;
+		return m->pkey ? refuse_key(w, m, err) : 0;
 	if (is_ring(m, name) || is_aio(m, name))
 		return fill_ring(w, m, is_aio(m, name), v, err);
 	if (cr_map_has_file(m)) {

@@ -53,6 +53,8 @@ static void check_vma(struct check *c, const Cr__Mm *mm, size_t i)
 	/* A private mapping of a memfd has the object in place of the file. */
 	if (file && !v->file && !v->shmem)
 		fault(c, "vmas[%zu]: a mapping of a file without a file", i);
+	if (v->pkey > 15)
+		fault(c, "vmas[%zu]: protection key %u", i, v->pkey);
 	if (v->kind == CR__VMA_KIND__SHMEM && !v->shmem)
 		fault(c, "vmas[%zu]: shared memory without an object", i);
 }

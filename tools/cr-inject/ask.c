@@ -13,7 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "landlock.h"
+#include "pagemap.h"
 #include "prctl-nr.h"
 #include "syscalls.h"
 
@@ -106,6 +108,36 @@ void ask_build_thread(struct ask *a, pid_t pid, bool filtered)
 	add_thread(a, pid, filtered);
 }
 
+/*
+ * Which protection keys are given out?  One that is not is refused before the
+ * kernel looks for the memory, which nobody can have there.
+ */
+static void add_keys(struct ask *a)
+{
+	struct cr_op *op;
+
+	if (!cr_arch_has_pkeys())
+		return;
+	for (unsigned int key = 1; key < ASK_PKEYS; key++) {
+		op = add_result(a, SYS_pkey_mprotect, (uint64_t)-2 * CR_PAGE,
+				PROCESS(pkeys) + (key - 1) * sizeof(int64_t));
+		op->arg[1] = CR_PAGE;
+		op->arg[2] = PROT_NONE;
+		op->arg[3] = key;
+	}
+}
+
+/* ENOMEM: it passed the first test.  Of none an answer: 0. */
+static uint32_t keys_given(const struct ask_process_data *d)
+{
+	uint32_t given = d->pkeys[0] < 0 ? 1 : 0;
+
+	for (unsigned int key = 1; key < ASK_PKEYS; key++)
+		if (d->pkeys[key - 1] == -ENOMEM)
+			given |= 1u << key;
+	return given;
+}
+
 static void add_less_common(struct ask *a)
 {
 	struct cr_op *op;
@@ -116,6 +148,7 @@ static void add_less_common(struct ask *a)
 	op->arg[1] = PROCESS(ldt);
 	op->arg[2] = sizeof(((struct ask_process_data *)NULL)->ldt);
 	op->in_data = 2;
+	add_keys(a);
 	/* Of the agent's own mapping, which is as all new ones are. */
 	op = add_result(a, SYS_msync, 0, PROCESS(locked));
 	op->arg[1] = 1;
@@ -225,6 +258,7 @@ int ask_put_inside(struct cr_stage *st, pid_t pid, const struct ask_process_data
 	m.membarrier = positive(d->membarrier);
 	m.timer_restore_ids = d->timer_restore_ids > 0;
 	m.futex_slots_plus_1 = d->futex_slots < 0 ? 0 : (uint32_t)d->futex_slots + 1;
+	m.pkeys = keys_given(d);
 	m.memory_merge = positive(d->memory_merge);
 	m.xstate_permitted = d->xstate_permitted;
 	m.lock_future = lock_future;

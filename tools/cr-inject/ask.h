@@ -17,6 +17,8 @@
 #define ASK_OPS_MAX 128
 #define ASK_NODES 1024	/* MAX_NUMNODES of the largest configuration */
 
+#define ASK_PKEYS 16
+
 /* Where the answers lie in a vector's data.  Those of 64 bits and a sign are
  * results of calls; an error means that the kernel has no such thing. */
 struct ask_thread_data {
@@ -69,7 +71,8 @@ struct ask_process_data {
 	int64_t membarrier;
 	int64_t timer_restore_ids;
 	int64_t futex_slots;
-	/* Not asked under seccomp filters. */
+	int64_t pkeys[ASK_PKEYS - 1];	/* from 1 on: see add_keys() */
+	/* Not asked under seccomp filters; the keys neither. */
 	int64_t keyring;
 	int64_t ldt_size;
 	uint8_t ldt[16];

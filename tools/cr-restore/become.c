@@ -22,6 +22,7 @@
 #include "enter.h"
 #include "fault.h"
 #include "file.h"
+#include "keys.h"
 #include "lock.h"
 #include "mates.h"
 #include "mem.h"
@@ -123,6 +124,7 @@ static int build_vector(struct restore *r, const struct task_image *t, struct bo
 {
 	struct arena *a = &b->place->arena;
 
+	keys_open(t, v);
 	threads_await(t, b, v);
 	if (t->share_sighand && attrs_forget_sigchld(v, a, err) < 0)
 		return -1;

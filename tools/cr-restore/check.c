@@ -20,6 +20,7 @@
 #include "file.h"
 #include "finish.h"
 #include "ghost.h"
+#include "keys.h"
 #include "lock.h"
 #include "make-family.h"
 #include "mem.h"
@@ -162,13 +163,13 @@ static int check_directories(struct restore *r, const struct task_image *t, stru
 	return ref_check(r, t->task->pid, t->fs->root, CR_FILEREF_ANY, err);
 }
 
-static int check_task(struct restore *r, const struct task_image *t, struct cr_err *err)
+static int check_task(struct restore *r, struct task_image *t, struct cr_err *err)
 {
 	if (task_is_zombie(t))
 		return zombie_check(r, t, err);
 	if (!t->share_fs && check_directories(r, t, err) < 0)
 		return -1;
-	if (!t->share_vm && mem_check(r, t, err) < 0)
+	if (!t->share_vm && (mem_check(r, t, err) < 0 || keys_check(r, t, err) < 0))
 		return -1;
 	if (t->early_threads && share_has_memory(t))
 		return cr_err_set(err, CR_BAD_INPUT,

@@ -48,6 +48,13 @@ struct thread_image {
 	const Cr__ThreadInside *inside;
 };
 
+/* Protection keys of memory, by number; 0 is everybody's. */
+struct keys {
+	uint16_t given;		/* bit N: pkey_alloc(2) has given it */
+	uint8_t exec_only;	/* the kernel has taken it for memory that is only executed */
+	uint8_t last;		/* the greatest of all that are used; 0: there are none */
+};
+
 struct task_image {
 	unsigned int index;
 	const Cr__Task *task;
@@ -69,6 +76,7 @@ struct task_image {
 	unsigned int n_vm_users;
 	unsigned int n_fs_users;
 	unsigned int n_children;
+	struct keys keys;	/* of its own memory: see keys.h */
 	bool early_threads;	/* somebody has a descriptor of one: see thread.h */
 };
 

@@ -19,6 +19,7 @@
 #include "fill.h"
 #include "filters.h"
 #include "io_uring.h"
+#include "keys.h"
 #include "marks.h"
 #include "mem-ring.h"
 #include "numbers.h"
@@ -139,7 +140,7 @@ static size_t arena_size(const struct task_image *t, const struct reuse *reuse)
 {
 	size_t n = 1 << 20;
 
-	n += (t->mm->n_vmas * 8 + t->mm->n_guards) * sizeof(struct cr_op);
+	n += (t->mm->n_vmas * 9 + t->mm->n_guards) * sizeof(struct cr_op);
 	n += fill_size(t->mm->n_vmas, &reuse->rest);
 	n += reuse_ops(reuse) * sizeof(struct cr_op);
 	n += (size_t)t->n_threads * 16384;
@@ -250,7 +251,7 @@ static void place_vdso(const struct restore *r, const struct task_image *t,
 				(int64_t)len, MREMAP_MAYMOVE | MREMAP_FIXED, (int64_t)vma->start);
 			if (vma->prot != first_prot(vma))
 				vec_sys(v, LABEL_PROTECT, SYS_mprotect, (int64_t)vma->start,
-					(int64_t)len, vma->prot);
+					(int64_t)len, keys_first_prot(vma->prot));
 		}
 		from += len;
 	}
@@ -345,7 +346,7 @@ static int map_all(struct mapper *m, struct cr_err *err)
 	for (size_t i = 0; i < m->t->mm->n_vmas; i++) {
 		const Cr__Vma *vma = m->t->mm->vmas[i];
 		int64_t len = (int64_t)(vma->end - vma->start);
-		uint32_t prot = vma->prot;
+		uint32_t prot = keys_first_prot(vma->prot);
 		struct cr_op *op;
 		int fd, flags;
 
@@ -384,7 +385,7 @@ static void protect_all(struct mapper *m)
 			    vma->prot != (PROT_READ | PROT_WRITE) :
 			    has_pages(&m->x, &at, vma) && !(vma->prot & PROT_WRITE))
 			vec_sys(m->v, LABEL_PROTECT, SYS_mprotect, (int64_t)vma->start,
-				(int64_t)(vma->end - vma->start), vma->prot);
+				(int64_t)(vma->end - vma->start), keys_first_prot(vma->prot));
 	}
 }
 
@@ -459,6 +460,7 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 		goto out;
 	protect_all(&m);
 	marks_build(t, v, a, err);
+	keys_build(t, v);
 	if (set_layout(&m, err) < 0)
 		goto out;
 	for (size_t i = 0; i < n; i++)

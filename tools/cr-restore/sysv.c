@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "keys.h"
 #include "pagemap.h"
 #include "vma.h"
 
@@ -233,7 +234,7 @@ int sysv_map(const struct restore *r, const struct task_image *t, const struct a
 	}
 	if (vma->prot != prot)
 		vec_sys(v, LABEL_PROTECT, SYS_mprotect, (int64_t)vma->start, (int64_t)len,
-			vma->prot);
+			keys_first_prot(vma->prot));
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "attrs.h"
 #include "enter.h"
 #include "fault.h"
+#include "keys.h"
 
 #define THREAD_STACK 2048ul
 
@@ -36,6 +37,7 @@ static int build(struct restore *r, const struct task_image *t, unsigned int n, 
 	struct cr_vector *vector;
 	struct vec v = { 0 };
 
+	keys_open(t, &v);
 	if (b->start) {
 		vec_op(&v, CR_OP_ADD, LABEL_WAIT, VEC_ARGS(P(b->inside), 1));
 		vec_op(&v, CR_OP_WAIT, LABEL_WAIT, VEC_ARGS(P(b->start), 0));

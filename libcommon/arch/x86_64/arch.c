@@ -2,8 +2,12 @@
 #include "arch.h"
 
 #include <cpuid.h>
+#include <elf.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 /* Kernel-internal results of interrupted calls, include/linux/errno.h. */
 #define ERESTARTSYS 512
@@ -103,6 +107,47 @@ bool cr_arch_has_tiles(void)
 	uint32_t a = 0, b, c, d;
 
 	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && d & 1u << 24;
+}
+
+bool cr_arch_has_pkeys(void)
+{
+	uint32_t a = 0, b, c = 0, d;
+
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && c & bit_OSPKE;
+}
+
+/* The standard format: Intel SDM volume 1, 13.4 and 13.5. */
+#define XSTATE_MAX 16384
+#define XSTATE_BV 512
+#define XSTATE_PKRU 9
+#define PKRU_BYTES 8
+
+size_t cr_arch_xstate_end(unsigned int component)
+{
+	uint32_t size, offset, c, d;
+
+	__cpuid_count(0xd, component, size, offset, c, d);
+	return (size_t)offset + size;
+}
+
+int cr_arch_lacks_key_0(pid_t tid)
+{
+	static int cpu = -1;
+	static size_t end;
+	uint8_t area[XSTATE_MAX];
+	struct iovec iov = { area, sizeof(area) };
+	uint64_t used;
+
+	if (cpu < 0) {
+		cpu = cr_arch_has_pkeys();
+		end = cpu ? cr_arch_xstate_end(XSTATE_PKRU) : 0;
+	}
+	if (!cpu)
+		return 0;
+	if (syscall(SYS_ptrace, (long)PTRACE_GETREGSET, (long)tid, (long)NT_X86_XSTATE, &iov) < 0)
+		return -1;
+	memcpy(&used, area + XSTATE_BV, sizeof(used));
+	return end <= iov.iov_len && used & 1ull << XSTATE_PKRU && area[end - PKRU_BYTES] & 3;
 }
 
 size_t cr_arch_xsave_size(void)

@@ -24,6 +24,12 @@ static inline void cpu_relax(void)
 	__builtin_ia32_pause();
 }
 
+/* wrpkru: only where the kernel has turned protection keys on. */
+static inline void allow_all_keys(void)
+{
+	__asm__ volatile(".byte 0x0f, 0x01, 0xef" : : "a"(0), "c"(0), "d"(0) : "memory");
+}
+
 /*
  * Go to the exit code: it expects the address to detach in the register of a
  * call's result, the tail to end in in another, and needs no stack.

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/user.h>
 
+#include "arch.h"
+
 void enter_agent(void *entry, void *stack_top, struct cr_agent_ctl *ctl)
 {
 	__asm__ volatile("mov %0, %%rsp\n\t"
@@ -100,22 +102,13 @@ bool xstate_default_rights(const uint8_t *area, size_t size)
 #define XSTATE_XCR0 464		/* ptrace(2): what the kernel has enabled */
 #define XSTATE_HEADER_END 576
 
-/* Where a component ends in the standard format: Intel SDM volume 1, 13.5. */
-static size_t component_end(unsigned int i)
-{
-	uint32_t size = 0xd, offset, c = i, d;
-
-	__asm__ volatile("cpuid" : "+a"(size), "=b"(offset), "+c"(c), "=d"(d));
-	return (size_t)offset + size;
-}
-
 /* A thread of a CPU without protection keys has the rights of a new one. */
 static void keep_rights(uint8_t *own, size_t own_size, uint64_t own_used, const uint8_t *rights,
 			uint64_t *used)
 {
-	size_t at = component_end(PKRU) - sizeof(uint64_t);
+	size_t at = cr_arch_xstate_end(PKRU) - sizeof(uint64_t);
 
-	if (!(own_used & 1ull << PKRU) || component_end(PKRU) > own_size)
+	if (!(own_used & 1ull << PKRU) || cr_arch_xstate_end(PKRU) > own_size)
 		return;
 	memcpy(own + at, rights, sizeof(uint64_t));
 	*used |= 1ull << PKRU;
@@ -131,11 +124,11 @@ bool xstate_fit(const uint8_t *area, size_t size, uint8_t *own, size_t own_size)
 	memcpy(&enabled, own + XSTATE_XCR0, sizeof(enabled));
 	memcpy(&had, area + XSTATE_XCR0, sizeof(had));
 	own_used = xstate_features(own, own_size);
-	if (enabled & 1ull << PKRU && component_end(PKRU) <= own_size)
-		memcpy(rights, own + component_end(PKRU) - sizeof(rights), sizeof(rights));
+	if (enabled & 1ull << PKRU && cr_arch_xstate_end(PKRU) <= own_size)
+		memcpy(rights, own + cr_arch_xstate_end(PKRU) - sizeof(rights), sizeof(rights));
 	used &= enabled;
 	for (unsigned int i = 2; i < 63; i++)
-		if (used & 1ull << i && component_end(i) > (size < own_size ? size : own_size))
+		if (used & 1ull << i && cr_arch_xstate_end(i) > (size < own_size ? size : own_size))
 			used &= ~(1ull << i);
 	memset(own, 0, own_size);
 	memcpy(own, area, size < own_size ? size : own_size);
