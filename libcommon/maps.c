@@ -204,7 +204,7 @@ static void parse_flag(struct cr_map *m, char a, char b)
 		m->odd |= CR_MAP_SHADOW_STACK;
 		return;
 	case CODE('s', 'l'):
-		m->odd |= CR_MAP_SEALED;
+		m->flags |= CR_VMA_SEALED;
 		return;
 	default:
 		break;

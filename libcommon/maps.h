@@ -27,8 +27,7 @@ enum cr_map_odd {
 	CR_MAP_SYNC = 1 << 4,		/* sf: MAP_SYNC of DAX */
 	CR_MAP_UFFD = 1 << 5,		/* um, uw, ui: registered with a userfaultfd */
 	CR_MAP_SHADOW_STACK = 1 << 6,	/* ss (6.6) */
-	CR_MAP_SEALED = 1 << 7,		/* sl (6.10) */
-	CR_MAP_UNKNOWN = 1 << 8,	/* a flag that is not known here: see .unknown */
+	CR_MAP_UNKNOWN = 1 << 7,	/* a flag that is not known here: see .unknown */
 };
 
 struct cr_map {

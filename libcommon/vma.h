@@ -21,6 +21,7 @@ enum cr_vma_flag {
 	CR_VMA_NORESERVE = 1 << 11,	/* nr */
 	CR_VMA_MAYWRITE = 1 << 12,	/* mw: of a shared file mapping: opened for writing */
 	CR_VMA_DROPPABLE = 1 << 13,	/* dp (6.11) */
+	CR_VMA_SEALED = 1 << 14,	/* sl: mseal(2) (6.10) */
 };
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * failcall [-e CALL:N:ERROR]... [-o LOG] COMMAND [ARG]...
  *
- * Run a command and make system calls of it fail: the Nth of that name, counted
+ * Run a command and make system calls of it fail: the Nth of that name (or number,
+ * when the headers of this system do not know it), counted
  * over all its threads and children, or with "N+" each one from the Nth on.
  * N of 0 fails none and only counts.  CALL "any" means every call.  ERROR is
  * a number, or one of the names in errors[].
@@ -89,11 +90,15 @@ __attribute__((noreturn)) static void fail(const char *what)
 
 static int call_number(const char *name)
 {
+	int64_t v;
+
 	if (strcmp(name, "any") == 0)
 		return ANY;
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (strcmp(calls[i].name, name) == 0)
 			return calls[i].nr;
+	if (cr_parse_i64(name, 10, 0, 4095, &v) == 0)
+		return (int)v;
 	return -2;
 }
 

@@ -17,9 +17,6 @@
 
 #include "target.h"
 
-#ifndef SYS_mseal
-#define SYS_mseal 462	/* 6.10 */
-#endif
 #define PAGE 4096ul
 #define RW (PROT_READ | PROT_WRITE)
 
@@ -35,13 +32,6 @@ static void *map(size_t pages, int flags, int fd)
 {
 	return fd < 0 && !(flags & MAP_ANONYMOUS) ? MAP_FAILED :
 						    mmap(NULL, pages * PAGE, RW, flags, fd, 0);
-}
-
-static void *sealed(void)
-{
-	void *p = map(3, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-
-	return syscall(SYS_mseal, p, 3 * PAGE, 0) < 0 ? MAP_FAILED : p;
 }
 
 static void *registered(void)
@@ -151,7 +141,6 @@ int main(void)
 	list = fopen("list", "we");
 	if (!list)
 		t_fatal("list");
-	expect(sealed(), "a sealed mapping");
 	expect(registered(), "a range registered with a userfaultfd");
 	expect(secret(), "secret memory");
 	expect(perf(), "a perf event ring");

@@ -27,7 +27,6 @@ static const struct {
 } refusals[] = {
 	{ CR_MAP_HUGETLB, "a hugetlb mapping", "use transparent huge pages instead" },
 	{ CR_MAP_SHADOW_STACK, "a shadow stack", "run it with shadow stacks off" },
-	{ CR_MAP_SEALED, "a sealed mapping (mseal)", "run it without mseal" },
 	{ CR_MAP_UFFD, "a range registered with a userfaultfd", "unregister it" },
 	{ CR_MAP_SYNC, "a MAP_SYNC mapping of persistent memory", "map it without MAP_SYNC" },
 	{ CR_MAP_IO, "an I/O mapping of a device", "unmap it" },

@@ -5,10 +5,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "pagemap.h"
 #include "vma.h"
 
+#ifndef SYS_mseal
+#define SYS_mseal 462	/* 6.10 */
+#endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102	/* 6.13 */
 #endif
@@ -102,6 +106,26 @@ static void guard_all(struct marker *m)
 	for (size_t i = 0; i < m->t->mm->n_guards; i++)
 		vec_sys(m->v, LABEL_ADVISE, SYS_madvise, (int64_t)m->t->mm->guards[i]->address,
 			(int64_t)(m->t->mm->guards[i]->pages * CR_PAGE), MADV_GUARD_INSTALL);
+}
+
+bool marks_can_seal(void)
+{
+	static int can = -1;
+
+	if (can < 0)
+		can = syscall(SYS_mseal, 0, 0, 0) == 0;
+	return can;
+}
+
+void marks_seal(const struct task_image *t, struct vec *v)
+{
+	for (size_t i = 0; i < t->mm->n_vmas; i++) {
+		const Cr__Vma *vma = t->mm->vmas[i];
+
+		if (vma->vma_flags & CR_VMA_SEALED && vma->kind != CR__VMA_KIND__VSYSCALL)
+			vec_sys(v, LABEL_SEAL, SYS_mseal, (int64_t)vma->start,
+				(int64_t)(vma->end - vma->start));
+	}
 }
 
 void marks_build(const struct task_image *t, struct vec *v, struct arena *a, struct cr_err *err)

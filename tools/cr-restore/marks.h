@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the mappings of a task have beside pages and protection: advice, locks,
- * names, guards without a mapping of their own.
+ * names, guards without a mapping of their own, seals.
  */
 #ifndef MARKS_H
 #define MARKS_H
@@ -11,5 +11,9 @@
 
 /* Operations on mappings that have their pages and their protection. */
 void marks_build(const struct task_image *t, struct vec *v, struct arena *a, struct cr_err *err);
+
+/* mseal(2), the last of all: nothing can be changed then. */
+bool marks_can_seal(void);
+void marks_seal(const struct task_image *t, struct vec *v);
 
 #endif

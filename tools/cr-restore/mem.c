@@ -125,9 +125,11 @@ int mem_check(struct restore *r, const struct task_image *t, struct cr_err *err)
 			return cr_err_set(err, CR_BAD_INPUT,
 					  "pid %u: vma %" PRIx64 ": no such file", t->task->pid,
 					  vma->start);
+		snprintf(object, sizeof(object), "vma %" PRIx64, vma->start);
+		if (vma->vma_flags & CR_VMA_SEALED && !marks_can_seal())
+			refuse(r, t->task->pid, object, "this kernel has no mseal(2)");
 		if (!is_kernel_code(vma))
 			continue;
-		snprintf(object, sizeof(object), "vma %" PRIx64, vma->start);
 		if (!own || own->end - own->start != vma->end - vma->start)
 			refuse(r, t->task->pid, object, "this kernel has no %s of that size",
 			       vma->name);
@@ -140,7 +142,7 @@ static size_t arena_size(const struct task_image *t, const struct reuse *reuse)
 {
 	size_t n = 1 << 20;
 
-	n += (t->mm->n_vmas * 9 + t->mm->n_guards) * sizeof(struct cr_op);
+	n += (t->mm->n_vmas * 10 + t->mm->n_guards) * sizeof(struct cr_op);
 	n += fill_size(t->mm->n_vmas, &reuse->rest);
 	n += reuse_ops(reuse) * sizeof(struct cr_op);
 	n += (size_t)t->n_threads * 16384;
@@ -463,6 +465,7 @@ int mem_build(struct restore *r, const struct task_image *t, const struct agent_
 	keys_build(t, v);
 	if (set_layout(&m, err) < 0)
 		goto out;
+	marks_seal(t, v);
 	for (size_t i = 0; i < n; i++)
 		if (m.fds[i] >= 0 && !number_is_own(r, m.fds[i]))
 			vec_sys(v, LABEL_CLOSE, SYS_close, m.fds[i]);

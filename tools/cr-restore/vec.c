@@ -28,6 +28,7 @@ const char *label_name(unsigned int label)
 		[LABEL_PROTECT] = "protecting",
 		[LABEL_ADVISE] = "madvise",
 		[LABEL_LOCK] = "mlock",
+		[LABEL_SEAL] = "mseal",
 		[LABEL_VDSO] = "moving the vDSO",
 		[LABEL_MM] = "setting the memory layout",
 		[LABEL_CLOSE] = "closing descriptors",
