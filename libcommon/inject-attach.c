@@ -143,8 +143,11 @@ static int attach_first(struct cr_agent *a, uint64_t flags, long *base, struct c
 {
 	uint64_t args[6] = { (uint64_t)a->segment, 0, flags };
 
-	if (cr_tracee_syscall(a->host, a->code.syscall, SYS_shmat, args, base, err) < 0)
+	if (cr_tracee_syscall(a->host, a->code.syscall, SYS_shmat, args, base, err) < 0) {
+		/* It may have been made: only the exit code has what it returned. */
+		a->lost = true;
 		return -1;
+	}
 	if (!is_error(*base))
 		a->base = (uint64_t)*base;
 	return 0;
