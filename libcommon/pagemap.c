@@ -130,6 +130,10 @@ static int scan_span(struct scan *s, uint64_t start, uint64_t end, struct cr_err
 		if (a.walk_end <= start)
 			return cr_err_set(err, CR_SYSTEM, "PAGEMAP_SCAN makes no progress");
 		start = a.walk_end;
+		/* The kernel hands out 512 regions at a time, and .walk_end may be
+		 * where the last but one such lot had its end. */
+		if (n > 0 && vec[n - 1].end > start)
+			start = vec[n - 1].end;
 	}
 	return 0;
 }

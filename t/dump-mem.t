@@ -97,6 +97,46 @@ subtest 'without PAGEMAP_SCAN' => sub {
 	$t->verify('goes on');
 };
 
+# The kernel returns 512 regions in one lot, this program takes 2048 of them.
+subtest 'pages far from each other' => sub {
+	my $program = <<'P';
+import ctypes, sys, time
+n = int(sys.argv[1])
+c = ctypes.CDLL(None)
+c.mmap.restype = ctypes.c_void_p
+c.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+p = c.mmap(0x200000000000, n * 8192, 3, 0x104022, -1, 0)
+for i in range(n):
+    ctypes.memset(p + i * 8192, 1 + i % 255, 1)
+open(sys.argv[2], 'w').close()
+time.sleep(1000)
+P
+
+	for my $pages (511, 512, 513, 1024, 2047, 2048, 2049, 6000) {
+		my $dir = tmpdir();
+		# At its own place, so that nothing else is in the range of one call.
+		my $pid = background([$python, '-c', $program, $pages, "$dir/ready"], session => 1,
+			out => "$dir/log", err => "$dir/log");
+		wait_for(20, sub { -e "$dir/ready" }) or return ok(0, 'it starts');
+		my $r = run([tool('cr-checkpoint'), '-R', '-t', $pid, '-D', "$dir/img"]);
+		is(describe($r->{status}), 'exit 0', "$pages: is dumped") or diag($r->{err});
+		$r = run([$imgtool, 'check', "$dir/img"]);
+		is(describe($r->{status}), 'exit 0', "$pages: each page once") or diag($r->{err});
+		$r = run(['sh', '-c', "$imgtool show -k pages $dir/img | $python -c '" . <<'P' . "'"]);
+import json, sys
+d = json.load(sys.stdin)
+n = 0
+for r in d if type(d) is list else d["records"]:
+    for e in r["extents"]:
+        n += e["pages"] if e["address"].startswith("0x2000") else 0
+print(n)
+P
+		is($r->{out}, "$pages\n", "$pages: and each page") or diag($r->{err});
+		kill 'KILL', $pid;
+		finish($pid);
+	}
+};
+
 subtest 'without -D' => sub {
 	my $t = CRTarget->start('maps');
 	return unless $t->ready;

@@ -159,7 +159,9 @@ sub checkpoint {
 	my ($self, @options) = @_;
 
 	return exits(0, [tool('cr-checkpoint'), '-t', $self->{pid}, '-D', $self->{img}, @options],
-		"$self->{name}: cr-checkpoint @options")->{status} == 0;
+		"$self->{name}: cr-checkpoint @options")->{status} == 0
+		&& exits(0, [tool('cr-imgtool'), 'check', $self->{img}],
+			"$self->{name}: the image is in order")->{status} == 0;
 }
 
 # After a checkpoint that kills: the root is for its parent to reap, all other
