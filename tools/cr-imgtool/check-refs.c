@@ -47,8 +47,9 @@ static void check_number(struct check *c, const char *msg, const struct cr_show_
 	for (size_t i = 0; i < sizeof(refs) / sizeof(refs[0]); i++) {
 		uint64_t id;
 
-		/* The owner of a file may be a group, or be gone. */
-		if (refs[i].set == IDS_TASK && strcmp(msg, "FileOwner") == 0)
+		/* The owner of a file may be a group, or be gone; see check_socket(). */
+		if (refs[i].set == IDS_TASK &&
+		    (strcmp(msg, "FileOwner") == 0 || strcmp(msg, "Socket") == 0))
 			continue;
 		if (strcmp(refs[i].field, v->desc->name) != 0 ||
 		    (refs[i].msg && strcmp(refs[i].msg, msg) != 0))
@@ -90,6 +91,15 @@ static void check_message(struct check *c, const ProtobufCMessage *msg, const ch
 	}
 }
 
+/* One that only a message has, was held by a program of the dump. */
+static void check_socket(struct check *c, const Cr__Socket *s)
+{
+	if (s->carrier_pid ? !ids_has(&c->ids[IDS_TASK], s->carrier_pid) :
+			     !ids_has(&c->ids[IDS_TASK], s->pid))
+		fault(c, "%s: there is no task with pid %u", s->carrier_pid ? "carrier_pid" : "pid",
+		      s->carrier_pid ? s->carrier_pid : s->pid);
+}
+
 void check_refs(struct check *c, const struct cr_record *rec, const void *msg)
 {
 	const Cr__Task *t = msg;
@@ -98,4 +108,6 @@ void check_refs(struct check *c, const struct cr_record *rec, const void *msg)
 	if (rec->kind == CR_KIND_TASK && t->pid != c->root_pid &&
 	    !ids_has(&c->ids[IDS_TASK], t->ppid))
 		fault(c, "ppid: there is no task with pid %u", t->ppid);
+	if (rec->kind == CR_KIND_SOCKET)
+		check_socket(c, msg);
 }
