@@ -14,6 +14,7 @@
 #include "crc32c.h"
 #include "fault.h"
 #include "fileref.h"
+#include "hugetlb.h"
 #include "image.h"
 #include "ns.h"
 #include "xattrs.h"
@@ -120,23 +121,51 @@ static bool next_data(int fd, uint64_t at, uint64_t size, uint64_t *start, uint6
 	return *start < *end;
 }
 
-static int copy_data(int from, int to, Cr__Ghost *g, struct cr_err *err)
+static int add_data(int from, int to, uint64_t start, uint64_t end, uint8_t *buf, Cr__Ghost *g,
+		    struct cr_err *err)
+{
+	while (start < end) {
+		uint64_t n = end - start < RUN_MAX ? end - start : RUN_MAX;
+
+		if (copy_run(from, to, start, n, buf, g, err) < 0)
+			return -1;
+		start += n;
+		g->bulk_size = (g->bulk_size + ALIGN - 1) & ~(uint64_t)(ALIGN - 1);
+	}
+	return 0;
+}
+
+/* Huge pages with something in them.  A file without holes keeps a bit of each of
+ * the others. */
+static int copy_huge(int from, int to, bool full, uint8_t *buf, Cr__Ghost *g, struct cr_err *err)
+{
+	const uint64_t page = 1ull << g->huge_shift;
+	bool failed = false;
+
+	for (uint64_t at = 0, start = 0; at < g->size; at = start + page) {
+		if (!cr_huge_next_data(from, g->huge_shift, at, g->size, &start, &failed))
+			start = g->size;
+		for (; full && at < start; at += page)
+			if (add_data(from, to, at, at + ALIGN, buf, g, err) < 0)
+				return -1;
+		if (start < g->size && add_data(from, to, start, start + page, buf, g, err) < 0)
+			return -1;
+	}
+	return failed ? cr_err_sys(err, "unable to read huge pages") : 0;
+}
+
+static int copy_data(int from, int to, bool full, Cr__Ghost *g, struct cr_err *err)
 {
 	cr_auto_free uint8_t *buf = malloc(CHUNK);
 	uint64_t at = 0, start, end;
 
 	if (!buf)
 		return cr_err_sys(err, "out of memory");
-	for (; next_data(from, at, g->size, &start, &end); at = end) {
-		while (start < end) {
-			uint64_t n = end - start < RUN_MAX ? end - start : RUN_MAX;
-
-			if (copy_run(from, to, start, n, buf, g, err) < 0)
-				return -1;
-			start += n;
-			g->bulk_size = (g->bulk_size + ALIGN - 1) & ~(uint64_t)(ALIGN - 1);
-		}
-	}
+	if (g->huge_shift && copy_huge(from, to, full, buf, g, err) < 0)
+		return -1;
+	for (; !g->huge_shift && next_data(from, at, g->size, &start, &end); at = end)
+		if (add_data(from, to, start, end, buf, g, err) < 0)
+			return -1;
 	/* The last run ends where it ends. */
 	if (g->n_runs)
 		g->bulk_size = g->runs[g->n_runs - 1]->bulk_offset + g->runs[g->n_runs - 1]->length;
@@ -152,8 +181,8 @@ static uint64_t data_size(int fd, uint64_t size)
 	return sum;
 }
 
-static int fill_content(const char *link, uint64_t limit, int dirfd, Cr__Ghost *g,
-			struct cr_err *err)
+static int fill_content(const char *link, const struct stat *sb, uint64_t limit, int dirfd,
+			Cr__Ghost *g, struct cr_err *err)
 {
 	cr_auto_fd int from = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC), to = -1;
 	uint64_t data;
@@ -161,7 +190,8 @@ static int fill_content(const char *link, uint64_t limit, int dirfd, Cr__Ghost *
 
 	if (from < 0)
 		return cr_err_sys(err, "unable to open a deleted file");
-	data = data_size(from, g->size);
+	g->huge_shift = cr_huge_shift(from);
+	data = g->huge_shift ? (uint64_t)sb->st_blocks * 512 : data_size(from, g->size);
 	if (data > limit) {
 		cr_err_set(err, CR_REFUSED, "deleted file %s of %llu bytes", g->path,
 			   (unsigned long long)data);
@@ -176,7 +206,7 @@ static int fill_content(const char *link, uint64_t limit, int dirfd, Cr__Ghost *
 	if (!g->name)
 		return cr_err_sys(err, "out of memory");
 	cr_fault("ghost");
-	return copy_data(from, to, g, err);
+	return copy_data(from, to, cr_huge_is_full(sb), g, err);
 }
 
 static int fill_target(int fd, Cr__Ghost *g, struct cr_err *err)
@@ -211,7 +241,7 @@ int cr_ghost_fill(int fd, const char *path, uint32_t id, uint64_t limit, int dir
 	if (ret == 0)
 		ret = cr_xattrs_read(link, &g->xattrs, &g->n_xattrs, err);
 	if (ret == 0 && S_ISREG(sb.st_mode))
-		ret = fill_content(link, limit, dirfd, g, err);
+		ret = fill_content(link, &sb, limit, dirfd, g, err);
 	if (ret == 0 && S_ISLNK(sb.st_mode))
 		ret = fill_target(fd, g, err);
 	if (ret == 0)

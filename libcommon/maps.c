@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "hugetlb.h"
 
 /* The longest entry has a path of PATH_MAX bytes, each escaped to four. */
 #define BUF_SIZE (64u << 10)
 #define VMFLAGS "VmFlags:"
 #define PKEY "ProtectionKey:"
+#define PAGE_SIZE_LINE "\nKernelPageSize:"
 
 struct text {
 	int fd;
@@ -244,6 +246,27 @@ static void parse_pkey(struct cr_map *m, const char *head_end, const char *vmfla
 	m->pkey = (uint32_t)decimal(&line);
 }
 
+/* Of a mapping of huge pages: a line in kB. */
+static void parse_page_size(struct cr_map *m, const char *head_end, const char *vmflags)
+{
+	const char *p = memmem(head_end, (size_t)(vmflags - head_end), PAGE_SIZE_LINE,
+			       sizeof(PAGE_SIZE_LINE) - 1);
+	uint64_t bytes;
+	uint32_t shift;
+
+	if (!p)
+		return;
+	p += sizeof(PAGE_SIZE_LINE) - 1;
+	while (*p == ' ')
+		p++;
+	bytes = decimal(&p) << 10;
+	shift = bytes ? (uint32_t)__builtin_ctzll(bytes) : 0;
+	if (!cr_huge_is_shift(shift) || bytes != 1ull << shift)
+		return;
+	m->huge_shift = (uint8_t)shift;
+	m->odd &= ~(uint32_t)CR_MAP_HUGETLB;
+}
+
 /*
  * Where the VmFlags line of the entry with the header line that ends at
  * @head_end is; its columns are fixed, so it is mostly as far away as in the
@@ -324,6 +347,8 @@ static int entry(struct text *t, struct cr_maps *maps, struct cr_err *err)
 		return -1;
 	parse_pkey(m, head_end, vmflags);
 	parse_flags(m, vmflags + sizeof(VMFLAGS) - 1);
+	if (m->odd & CR_MAP_HUGETLB)
+		parse_page_size(m, head_end, vmflags);
 	maps->count++;
 	/* The gate page is the kernel's. */
 	if (m->start < 1ull << 63)

@@ -20,7 +20,7 @@
 
 /* What a mapping may be that Vma.vma_flags has no bit for: for refusals. */
 enum cr_map_odd {
-	CR_MAP_HUGETLB = 1 << 0,	/* ht */
+	CR_MAP_HUGETLB = 1 << 0,	/* ht: huge pages whose size is not known */
 	CR_MAP_IO = 1 << 1,		/* io */
 	CR_MAP_PFN = 1 << 2,		/* pf: bare page frames */
 	CR_MAP_MIXED = 1 << 3,		/* mm: some bare page frames */
@@ -43,6 +43,7 @@ struct cr_map {
 	uint32_t pkey;
 	uint32_t name;		/* see cr_map_name() */
 	bool shared;
+	uint8_t huge_shift;	/* of the size of its huge pages, hugetlb.h; 0: none */
 	char unknown[3];	/* the letters of the first unknown flag */
 };
 

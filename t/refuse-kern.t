@@ -301,8 +301,13 @@ E
 	qr/BPF program \(.*\): not supported; \S.*BPF map \(.*\): a BPF program or somebody .*; \S/s);
 refusals_of('the log of the kernel', "f = os.open('/dev/kmsg', os.O_RDONLY)",
 	qr{fd \d+: character device 1:11 \(/dev/kmsg\): not supported; \S});
-refusals_of('huge pages', "f = call(319, b'huge', 4)",
-	qr/fd \d+: huge page memory \(.*\): not supported; \S/);
+refusals_of('huge pages', <<'E',
+libc.mmap.restype = ctypes.c_void_p
+p = libc.mmap(None, 2 << 20, 3, 0x44021, -1, 0)
+f = os.open('/proc/self/map_files/%x-%x' % (p, p + (2 << 20)), os.O_RDWR)
+libc.munmap(ctypes.c_void_p(p), ctypes.c_size_t(2 << 20))
+E
+	qr{fd \d+: shared memory \(/anon_hugepage.*\): no process has it mapped; \S});
 my $program = $map . <<'E';
 def program(kind):
     code = ctypes.create_string_buffer(struct.pack('<BBhiBBhi', 0xb7, 0, 0, 1, 0x95, 0, 0, 0))

@@ -79,9 +79,21 @@ static void *packets(void)
 	return map(2, MAP_SHARED, fd);
 }
 
+/* One file of huge pages, both ways: the second that is seen, is too much. */
 static void *huge(void)
 {
-	return map(512, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1);
+	void *p = map(512, MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1), *q;
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (unsigned long)p,
+		 (unsigned long)p + 512 * PAGE);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (p == MAP_FAILED || fd < 0)
+		return MAP_FAILED;
+	q = map(512, MAP_PRIVATE | MAP_NORESERVE, fd);
+	close(fd);
+	return q == MAP_FAILED || q > p ? q : p;
 }
 
 static void *sysv(void)
@@ -145,7 +157,7 @@ int main(void)
 	expect(secret(), "secret memory");
 	expect(perf(), "a perf event ring");
 	expect(packets(), "memory of a socket (packet ring, TCP zero-copy)");
-	expect(huge(), "huge pages");
+	expect(huge(), "huge pages that are mapped both shared and private");
 	expect(sysv(), "a locked System V segment");
 	expect(device(), "the device /dev/mem");
 	expect(large_ghost(), "deleted file");

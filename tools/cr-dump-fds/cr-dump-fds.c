@@ -70,9 +70,11 @@ static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
 
 static int note_shmem(struct dump *d, const Cr__Shmem *s, struct cr_err *err)
 {
-	if (s->sysv || map_get(&d->shmems, s->ino))
+	const uint64_t key = dump_shmem_key(s->ino, s->huge_shift);
+
+	if (s->sysv || map_get(&d->shmems, key))
 		return 0;
-	return map_put(&d->shmems, s->ino, (void *)(uintptr_t)s->id, err);
+	return map_put(&d->shmems, key, (void *)(uintptr_t)s->id, err);
 }
 
 static int note_ring(struct dump *d, const Cr__RingMapping *m, struct cr_err *err)

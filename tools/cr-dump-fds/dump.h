@@ -129,11 +129,17 @@ struct dump {
 	struct sems *sems;		/* see sem.h */
 	struct flight *flights;		/* see flight.h */
 	struct peek_offset *offset;
-	struct map shmems;		/* inode to id of the stream's Shmem records */
+	struct map shmems;		/* dump_shmem_key() to id of the stream's Shmem records */
 	const struct options *opts;
 	int dirfd;			/* of the image, -1 until it is needed */
 	void *state[MAX_KINDS];		/* see kind_state() */
 };
+
+/* Objects of different sizes of pages are on different file systems of the kernel's. */
+static inline uint64_t dump_shmem_key(uint64_t ino, uint32_t huge_shift)
+{
+	return ino ^ (uint64_t)huge_shift << 56;
+}
 
 /* For what only the kernel's memory tells; NULL: not to be had here. */
 struct kernel_peek *dump_peek(struct dump *d);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memfd: an object of the kernel's own tmpfs.  One that is mapped somewhere is
+ * memfd: an object of the kernel's own tmpfs, or hugetlbfs.  One that is mapped somewhere is
  * a Shmem that cr-dump-mem has written; the others are carried like deleted
  * files.
  */
@@ -12,6 +12,7 @@
 #include "clean.h"
 #include "fileref.h"
 #include "ghosts.h"
+#include "hugetlb.h"
 #include "kinds.h"
 
 /* The device number of that tmpfs; no path can have it. */
@@ -31,8 +32,8 @@ static dev_t own_tmpfs(void)
 static bool match(const struct file *f)
 {
 	return (file_target_is(f, "/memfd:") || file_target_is(f, "/dev/zero (deleted)") ||
-		file_target_is(f, "/SYSV")) &&
-	       f->sb.st_dev == own_tmpfs();
+		file_target_is(f, "/anon_hugepage (deleted)") || file_target_is(f, "/SYSV")) &&
+	       (f->sb.st_dev == own_tmpfs() || cr_huge_own_shift(f->sb.st_dev));
 }
 
 /* One that can be read, also when ours is O_PATH. */
@@ -81,7 +82,8 @@ static int late(struct dump *d, struct file *f, struct cr_err *err)
 	m.open_flags = f->flags;
 	m.pos = f->pos;
 	m.mode = f->sb.st_mode;
-	m.shmem = (uint32_t)(uintptr_t)map_get(&d->shmems, f->ino);
+	m.shmem = (uint32_t)(uintptr_t)map_get(
+		&d->shmems, dump_shmem_key(f->ino, cr_huge_own_shift(f->sb.st_dev)));
 	if (m.shmem)
 		return cr_stage_put(d->st, CR_KIND_MEMFD, &m, err);
 	if (!file_target_is(f, "/memfd:"))

@@ -113,8 +113,6 @@ void nature_without_path(const struct file *f, int fd, char *kind, size_t size)
 
 	if (fstatfs(fd, &fs) == 0 && (uint32_t)fs.f_type == MQUEUE_MAGIC)
 		known = "message queue";
-	else if ((uint32_t)fs.f_type == HUGETLBFS_MAGIC)
-		known = "huge page memory";
 	if (!known && len > 10 && strcmp(f->target + len - 10, " (deleted)") == 0)
 		known = S_ISDIR(f->sb.st_mode) ? "deleted directory" : "deleted file";
 	/* fsmount(2), and open_tree(2) with OPEN_TREE_CLONE: attached nowhere. */
@@ -155,10 +153,10 @@ const char *nature_with_state(const struct file *f)
 bool nature_is_ghost(int fd)
 {
 	static const uint32_t special[] = {
-		PROC_SUPER_MAGIC,    SYSFS_MAGIC,	  DEBUGFS_MAGIC,    TRACEFS_MAGIC,
-		MQUEUE_MAGIC,	     NSFS_MAGIC,	  SECURITYFS_MAGIC, CGROUP_SUPER_MAGIC,
-		CGROUP2_SUPER_MAGIC, HUGETLBFS_MAGIC,	  BPF_FS_MAGIC,	    DEVPTS_SUPER_MAGIC,
-		SECRETMEM_MAGIC,     ANON_INODE_FS_MAGIC, DMA_BUF_MAGIC,
+		PROC_SUPER_MAGIC,    SYSFS_MAGIC,   DEBUGFS_MAGIC,	TRACEFS_MAGIC,
+		MQUEUE_MAGIC,	     NSFS_MAGIC,    SECURITYFS_MAGIC,	CGROUP_SUPER_MAGIC,
+		CGROUP2_SUPER_MAGIC, BPF_FS_MAGIC,  DEVPTS_SUPER_MAGIC, SECRETMEM_MAGIC,
+		ANON_INODE_FS_MAGIC, DMA_BUF_MAGIC,
 	};
 	struct statfs fs;
 

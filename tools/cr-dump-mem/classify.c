@@ -25,7 +25,7 @@ static const struct {
 	const char *kind;
 	const char *remedy;
 } refusals[] = {
-	{ CR_MAP_HUGETLB, "a hugetlb mapping", "use transparent huge pages instead" },
+	{ CR_MAP_HUGETLB, "huge pages of an unknown size", "use transparent huge pages instead" },
 	{ CR_MAP_SHADOW_STACK, "a shadow stack", "run it with shadow stacks off" },
 	{ CR_MAP_UFFD, "a range registered with a userfaultfd", "unregister it" },
 	{ CR_MAP_SYNC, "a MAP_SYNC mapping of persistent memory", "map it without MAP_SYNC" },

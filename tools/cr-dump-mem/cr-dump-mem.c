@@ -9,6 +9,7 @@
 #include "dump.h"
 #include "fault.h"
 #include "files.h"
+#include "huge.h"
 #include "ghost.h"
 #include "list.h"
 #include "loans.h"
@@ -134,6 +135,7 @@ static void release(struct dump *d)
 	free(d->lister);
 	loans_free(d->loans);
 	files_free(d->files);
+	huge_free(d->huge);
 	free(d->targets);
 }
 

@@ -13,6 +13,7 @@
 #include "stage.h"
 
 struct files;
+struct huge_files;
 struct lister;
 struct loans;
 
@@ -36,6 +37,7 @@ struct dump {
 	struct lister *lister;	/* see pages.c; NULL before the first record */
 	struct files *files;
 	struct sysv *sysv;	/* see sysv.h */
+	struct huge_files *huge;	/* see huge.h */
 	struct target *targets;
 	size_t n_targets;
 	size_t next_target;	/* those before it are done */

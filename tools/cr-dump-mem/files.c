@@ -16,6 +16,7 @@
 #include "fileref.h"
 #include "ghost-link.h"
 #include "ghost.h"
+#include "hugetlb.h"
 #include "proc.h"
 #include "shmem.h"
 #include "sysv.h"
@@ -60,7 +61,6 @@ static const struct {
 	const char *remedy;
 } odd_files[] = {
 	{ 0x5345434d, NULL, "secret memory (memfd_secret)", "unmap it" },
-	{ 0x958458f6, NULL, "huge pages of hugetlbfs", "use transparent huge pages instead" },
 	{ 0x444d4142, NULL, "a DMA buffer", "close it before the dump" },
 	{ 0, "anon_inode:[io_uring]", "an io_uring", "close it before the dump" },
 	{ 0, "anon_inode:[perf_event]", "a perf event ring", "close it before the dump" },
@@ -238,7 +238,8 @@ static int look_shmem(struct dump *d, int fd, const char *path, const struct sta
 
 	if (strncmp(path, "/SYSV", 5) == 0)
 		return look_sysv(d, fd, path, sb, m, err);
-	if (strncmp(path, "/memfd:", 7) != 0 && strncmp(path, "/dev/zero", 9) != 0)
+	if (strncmp(path, "/memfd:", 7) != 0 && strncmp(path, "/dev/zero", 9) != 0 &&
+	    strncmp(path, "/anon_hugepage", 14) != 0)
 		return refused(m, "memory of the kernel", path, "unmap it", err);
 	m->nature = MAPPED_SHMEM;
 	if (id_of(&d->files->shmems, sb, &m->shmem, &new, err) < 0)
@@ -269,6 +270,11 @@ static int look_odd(const char *path, const struct stat *sb, unsigned long magic
 	return 1;
 }
 
+static bool is_of_kernel(const struct dump *d, const struct stat *sb)
+{
+	return sb->st_dev == d->files->shm_dev || cr_huge_own_shift(sb->st_dev);
+}
+
 static int look(struct dump *d, int fd, const char *path, struct mapped *m, struct cr_err *err)
 {
 	struct statfs sf;
@@ -288,7 +294,7 @@ static int look(struct dump *d, int fd, const char *path, struct mapped *m, stru
 		return refused(m, "the device", path, "close it before the dump", err);
 	if (!S_ISREG(sb.st_mode))
 		return refused(m, "a mapping of", path, "unmap it", err);
-	if (sb.st_dev == d->files->shm_dev)
+	if (is_of_kernel(d, &sb))
 		return look_shmem(d, fd, path, &sb, m, err);
 	return look_regular(d, fd, path, &sb, m, err);
 }
@@ -302,7 +308,7 @@ static int look_at(struct dump *d, int fd, const char *path, struct mapped *m, s
 		return look(d, fd, path, m, err);
 	/* Only what has no record of its own, and is mostly still the same. */
 	if (fstat(fd, &sb) < 0 || !S_ISREG(sb.st_mode) || sb.st_nlink == 0 ||
-	    cr_ghost_has_link(&sb, path) || d->embed || sb.st_dev == d->files->shm_dev ||
+	    cr_ghost_has_link(&sb, path) || d->embed || is_of_kernel(d, &sb) ||
 	    look(d, fd, path, m, err) < 0)
 		return 1;
 	m->rehearsed = true;

@@ -16,6 +16,7 @@
 #include "dump.h"
 #include "fault.h"
 #include "files.h"
+#include "huge.h"
 #include "inject.h"
 #include "list.h"
 #include "loans.h"
@@ -60,9 +61,24 @@ static int file_index(struct work *w, struct mapped *f, uint32_t *index, struct 
 /* The file of a mapping that has one.  1: it is refused. */
 static int fill_file(struct work *w, const struct cr_map *m, Cr__Vma *v, struct cr_err *err)
 {
+	enum huge_kind huge;
 	struct mapped *f;
 	const char *odd;
 
+	if (huge_look(w->d, w->t, m, cr_map_name(&w->maps, m), &huge, err) < 0)
+		return cr_err_wrap(err, "vma %" PRIx64, m->start);
+	if (huge == HUGE_MIXED)
+		return refuse_vma(w->d, w->t->pid, m->start,
+				  "huge pages that are mapped both shared and private", "unmap it",
+				  err) < 0 ?
+			       -1 :
+			       1;
+	if (huge != HUGE_FILE) {
+		v->kind = CR__VMA_KIND__ANON;
+		if (huge == HUGE_CHILD)
+			v->vma_flags |= CR_VMA_NORESERVE;
+		return 0;
+	}
 	if (files_of_map(w->d, w->t->eye, &w->maps, m, &f, err) < 0)
 		return cr_err_wrap(err, "vma %" PRIx64, m->start);
 	if (!f)
@@ -147,6 +163,7 @@ static int fill_vma(struct work *w, const struct cr_map *m, Cr__Vma *v, struct c
 	v->end = m->end;
 	v->prot = m->prot;
 	v->pkey = m->pkey;
+	v->huge_shift = m->huge_shift;
 	v->vma_flags = classify_flags(m);
 	if (!cr_map_has_file(m) || name[0] == '[')
 		v->name = (char *)name;
@@ -251,7 +268,8 @@ static int add_pages(struct work *w, const struct cr_page_run *run, struct cr_er
 	struct span s = {
 		.address = run->start,
 		.length = run->end - run->start,
-		.forced = !(v->prot & PROT_READ),
+		/* Huge pages that are shared since a fork(2) would be copied, too. */
+		.forced = !(v->prot & PROT_READ) || v->huge_shift,
 		.keep_zero = v->kind == CR__VMA_KIND__FILE_PRIVATE,
 	};
 	char path[64];
@@ -264,7 +282,9 @@ static int add_pages(struct work *w, const struct cr_page_run *run, struct cr_er
 		if (w->batch->fd < 0)
 			return cr_err_sys(err, "unable to open %s", path);
 	}
-	return batch_span(w->batch, &s, err);
+	return v->huge_shift ? huge_spans(w->batch, run->start, run->end, v->huge_shift,
+					  s.keep_zero, true, err) :
+			       batch_span(w->batch, &s, err);
 }
 
 static int find_pages(struct work *w, struct cr_err *err)

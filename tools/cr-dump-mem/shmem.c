@@ -10,6 +10,8 @@
 
 #include "clean.h"
 #include "ghost.h"
+#include "huge.h"
+#include "hugetlb.h"
 #include "ns.h"
 #include "pagemap.h"
 #include "xattrs.h"
@@ -25,6 +27,18 @@ int shmem_device(dev_t *out, struct cr_err *err)
 		return cr_err_sys(err, "memfd_create");
 	*out = sb.st_dev;
 	return 0;
+}
+
+/* A file of huge pages does not say where its holes are, only whether there are any. */
+static int add_huge(struct batch *b, const struct stat *sb, uint64_t size, uint32_t shift,
+		    struct cr_err *err)
+{
+	const struct span all = { .length = size };
+
+	if (!size)
+		return 0;
+	return cr_huge_is_full(sb) ? huge_spans(b, 0, size, shift, false, false, err) :
+				     batch_span(b, &all, err);
 }
 
 /* What of the object has been written, whoever maps it: the rest are holes. */
@@ -64,6 +78,7 @@ static int put(struct dump *d, int fd, const char *path, const struct stat *sb, 
 	m.mode = sb->st_mode;
 	m.uid = sb->st_uid;
 	m.gid = sb->st_gid;
+	m.huge_shift = cr_huge_own_shift(sb->st_dev);
 	m.memfd = strncmp(path, MEMFD, sizeof(MEMFD) - 1) == 0;
 	if (m.memfd) {
 		/* The whole of it counts: the memfd's own name may be empty. */
@@ -86,9 +101,12 @@ static int put(struct dump *d, int fd, const char *path, const struct stat *sb, 
 	return ret;
 }
 
-static int add_pages(struct dump *d, int fd, uint64_t size, uint32_t id, struct cr_err *err)
+static int add_pages(struct dump *d, int fd, uint64_t size, uint32_t shift, uint32_t id,
+		     struct cr_err *err)
 {
 	struct batch *b = batch_new(0, 0, err);
+	struct stat sb;
+	int ret;
 
 	if (!b)
 		return -1;
@@ -100,7 +118,13 @@ static int add_pages(struct dump *d, int fd, uint64_t size, uint32_t id, struct 
 		batch_free(b);
 		return -1;
 	}
-	if (add_spans(b, fd, size, err) < 0) {
+	if (fstat(fd, &sb) < 0)
+		ret = cr_err_sys(err, "unable to look at shared memory");
+	else if (shift)
+		ret = add_huge(b, &sb, cr_huge_round(size, shift), shift, err);
+	else
+		ret = add_spans(b, fd, size, err);
+	if (ret < 0) {
 		batch_free(b);
 		return -1;
 	}
@@ -111,7 +135,7 @@ int shmem_put(struct dump *d, int fd, const Cr__Shmem *s, struct cr_err *err)
 {
 	if (cr_stage_put(d->st, CR_KIND_SHMEM, s, err) < 0)
 		return -1;
-	return add_pages(d, fd, s->size, s->id, err);
+	return add_pages(d, fd, s->size, s->huge_shift, s->id, err);
 }
 
 int shmem_dump(struct dump *d, int fd, const char *path, const struct stat *sb, uint32_t id,
@@ -119,5 +143,5 @@ int shmem_dump(struct dump *d, int fd, const char *path, const struct stat *sb, 
 {
 	if (put(d, fd, path, sb, id, err) < 0)
 		return -1;
-	return add_pages(d, fd, (uint64_t)sb->st_size, id, err);
+	return add_pages(d, fd, (uint64_t)sb->st_size, cr_huge_own_shift(sb->st_dev), id, err);
 }

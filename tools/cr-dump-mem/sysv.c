@@ -10,6 +10,7 @@
 #include <sys/shm.h>
 
 #include "clean.h"
+#include "hugetlb.h"
 #include "pagemap.h"
 #include "shmem.h"
 
@@ -80,6 +81,7 @@ int sysv_look(struct dump *d, int fd, const struct stat *sb, struct mapped *m, s
 	s.uid = ds.shm_perm.uid;
 	s.gid = ds.shm_perm.gid;
 	s.sysv = true;
+	s.huge_shift = cr_huge_own_shift(sb->st_dev);
 	s.shmid = (uint32_t)g->shmid;
 	s.key = (uint32_t)ds.shm_perm.__key;
 	s.removed = ds.shm_perm.mode & SHM_DEST;

@@ -15,7 +15,7 @@
 #define WORTH_A_LOOK (16u << 20)
 
 /* Names in status (4.5) of what may have to be written, beside RssAnon. */
-static const char *const sizes[] = { "RssShmem", "VmSwap" };
+static const char *const sizes[] = { "RssShmem", "VmSwap", "HugetlbPages" };
 
 static bool bytes_of(const char *text, const char *name, uint64_t *bytes)
 {

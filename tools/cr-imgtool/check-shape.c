@@ -4,6 +4,7 @@
 #include <sys/user.h>
 
 #include "check.h"
+#include "hugetlb.h"
 #include "schemas.h"
 
 static void check_siginfos(struct check *c, const ProtobufCBinaryData *list, size_t count)
@@ -45,6 +46,9 @@ static void check_vma(struct check *c, const Cr__Mm *mm, size_t i)
 	if (v->start >= v->end || v->start % 4096 || v->end % 4096)
 		fault(c, "vmas[%zu]: %llx-%llx is no range of pages", i,
 		      (unsigned long long)v->start, (unsigned long long)v->end);
+	if (v->huge_shift && (!cr_huge_is_shift(v->huge_shift) ||
+			      (v->start | v->end | v->pgoff) & ((1ull << v->huge_shift) - 1)))
+		fault(c, "vmas[%zu]: not of huge pages of 1 << %u bytes", i, v->huge_shift);
 	if (i && v->start < mm->vmas[i - 1]->end)
 		fault(c, "vmas[%zu]: %llx is not behind the mapping before it", i,
 		      (unsigned long long)v->start);

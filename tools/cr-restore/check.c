@@ -20,6 +20,7 @@
 #include "file.h"
 #include "finish.h"
 #include "ghost.h"
+#include "huge.h"
 #include "keys.h"
 #include "lock.h"
 #include "make-family.h"
@@ -198,6 +199,9 @@ int check_all(struct restore *r, struct cr_err *err)
 	locks_check(r);
 	notify_check(r);
 	clocks_check(r);
+	/* What is in the way may have the pages that are missed. */
+	if (!r->refused && huge_check_free(r, err) < 0)
+		return -1;
 	if (r->refused)
 		return cr_err_set(err, CR_REFUSED, "%s: %u thing%s in the way; nothing was changed",
 				  r->opts.dir, r->refused, r->refused == 1 ? " is" : "s are");

@@ -90,7 +90,7 @@ static int collapse(struct filler *f, const struct extent *x, uint64_t start, ui
 
 		from = (from + HUGE - 1) & ~(HUGE - 1);
 		to &= ~(HUGE - 1);
-		if (vma->kind != CR__VMA_KIND__ANON || from >= to ||
+		if (vma->kind != CR__VMA_KIND__ANON || vma->huge_shift || from >= to ||
 		    vma->vma_flags & (CR_VMA_NOHUGEPAGE | CR_VMA_GROWSDOWN))
 			continue;
 		if (touch(f, x, from, to, err) < 0)

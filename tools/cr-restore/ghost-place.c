@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hugetlb.h"
 #include "msg.h"
 
 #define NAME_TRIES 100
@@ -78,6 +79,15 @@ int place_check(const char *path)
 
 	snprintf(dir, sizeof(dir), "%.*s", (int)len, path);
 	return access(len ? dir : "/", W_OK) < 0 ? errno : 0;
+}
+
+uint32_t place_huge_shift(const char *path)
+{
+	char dir[PATH_MAX];
+	size_t len = existing(path);
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)len, path);
+	return cr_huge_shift_at(len ? dir : "/");
 }
 
 /* Directories of ours, from the last one. */

@@ -23,6 +23,9 @@ bool place_is_there(const char *path);
 /* 0: a file can be made there; else an errno. */
 int place_check(const char *path);
 
+/* Of the file system that it will be on: see hugetlb.h. */
+uint32_t place_huge_shift(const char *path);
+
 int place_open(struct place *p, const char *path, struct cr_err *err) CR_MUST;
 /* Where it is. */
 const char *place_path(const struct place *p);

@@ -17,6 +17,7 @@
 #include "fault.h"
 #include "file.h"
 #include "ghost-place.h"
+#include "hugetlb.h"
 #include "image.h"
 #include "memfd.h"
 #include "msg.h"
@@ -34,6 +35,9 @@ int ghosts_check(struct restore *r, struct cr_err *err)
 		const Cr__Ghost *g = l->items[i];
 		int why;
 
+		if (g->huge_shift && !cr_huge_is_shift(g->huge_shift))
+			return cr_err_set(err, CR_BAD_INPUT,
+					  "deleted file %u: malformed size of pages", g->id);
 		if (g->memfd || g->embedded)
 			continue;
 		if (g->path[0] != '/')
@@ -43,6 +47,11 @@ int ghosts_check(struct restore *r, struct cr_err *err)
 		if (why)
 			refuse(r, 0, g->path, "a deleted file cannot be made there: %s",
 			       strerror(why));
+		else if (g->huge_shift && place_huge_shift(g->path) != g->huge_shift)
+			refuse(r, 0, g->path,
+			       "a deleted file cannot be made there: no hugetlbfs with pages of "
+			       "%llu kB is mounted",
+			       (1ull << g->huge_shift) / 1024);
 		if (g->link &&
 		    ref_check(r, 0, g->link,
 			      r->opts.new_pid_ns ? CR_FILEREF_GROWN : CR_FILEREF_EXACT, err) < 0)
@@ -77,6 +86,17 @@ static int copy_run(int to, int from, const Cr__GhostRun *run, struct cr_err *er
 	return 0;
 }
 
+static int copy_huge(int to, uint32_t shift, int from, const Cr__GhostRun *run, struct cr_err *err)
+{
+	uint32_t crc = 0;
+
+	if (cr_huge_copy(to, shift, run->offset, from, run->bulk_offset, run->length, &crc, err) <
+	    0)
+		return -1;
+	return crc == run->crc ? 0 :
+				 cr_err_set(err, CR_BAD_INPUT, "its content has a wrong checksum");
+}
+
 static int fill(struct restore *r, const Cr__Ghost *g, int fd, struct cr_err *err)
 {
 	cr_auto_fd int from = -1;
@@ -88,9 +108,13 @@ static int fill(struct restore *r, const Cr__Ghost *g, int fd, struct cr_err *er
 	}
 	if (ftruncate(fd, (off_t)g->size) < 0)
 		return cr_err_sys(err, "unable to give it %llu bytes", (unsigned long long)g->size);
-	for (size_t i = 0; i < g->n_runs; i++)
-		if (copy_run(fd, from, g->runs[i], err) < 0)
+	for (size_t i = 0; i < g->n_runs; i++) {
+		int ret = g->huge_shift ? copy_huge(fd, g->huge_shift, from, g->runs[i], err) :
+					  copy_run(fd, from, g->runs[i], err);
+
+		if (ret < 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -151,7 +175,7 @@ static int make_memfd(struct restore *r, const Cr__Ghost *g, struct cr_err *err)
 	const char *name = strncmp(g->path, MEMFD, sizeof(MEMFD) - 1) == 0 ?
 				   g->path + sizeof(MEMFD) - 1 :
 				   g->path;
-	cr_auto_fd int fd = memfd_make(name, g->mode, g->seals, err);
+	cr_auto_fd int fd = memfd_make(name, g->mode, g->seals, g->huge_shift, err);
 
 	if (fd < 0)
 		return -1;
@@ -266,7 +290,10 @@ static int make_placed(struct restore *r, const Cr__Ghost *g, struct cr_err *err
 
 	if (open_place(r, g, err) < 0)
 		return -1;
-	if (g->link)
+	if (g->huge_shift != place_huge_shift(place_path(r->place)) && S_ISREG(g->mode) &&
+	    (g->huge_shift || g->n_runs))
+		cr_err_set(err, CR_REFUSED, "its place has pages of another size");
+	else if (g->link)
 		fd = use_link(r, g, err);
 	else if (g->tmpfile)
 		fd = make_unnamed(r, g, err);

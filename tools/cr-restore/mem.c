@@ -18,6 +18,8 @@
 #include "file.h"
 #include "fill.h"
 #include "filters.h"
+#include "huge.h"
+#include "hugetlb.h"
 #include "io_uring.h"
 #include "keys.h"
 #include "marks.h"
@@ -125,6 +127,8 @@ int mem_check(struct restore *r, const struct task_image *t, struct cr_err *err)
 			return cr_err_set(err, CR_BAD_INPUT,
 					  "pid %u: vma %" PRIx64 ": no such file", t->task->pid,
 					  vma->start);
+		if (huge_check_vma(r, t, vma, err) < 0)
+			return -1;
 		snprintf(object, sizeof(object), "vma %" PRIx64, vma->start);
 		if (vma->vma_flags & CR_VMA_SEALED && !marks_can_seal())
 			refuse(r, t->task->pid, object, "this kernel has no mseal(2)");
@@ -303,6 +307,8 @@ static int source(struct mapper *m, const Cr__Vma *vma, int *fd, int *flags, str
 	case CR__VMA_KIND__ANON:
 		*flags |= vma->vma_flags & CR_VMA_DROPPABLE ? MAP_DROPPABLE : MAP_PRIVATE;
 		*flags |= MAP_ANONYMOUS;
+		if (vma->huge_shift)
+			*flags |= MAP_HUGETLB | cr_huge_flag(vma->huge_shift);
 		if (vma->vma_flags & CR_VMA_GROWSDOWN)
 			*flags |= MAP_GROWSDOWN;
 		break;

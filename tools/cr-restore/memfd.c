@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "file-kinds.h"
+#include "hugetlb.h"
 #include "memfd.h"
 #include "restore.h"
 
@@ -18,11 +19,16 @@
 #define F_SEAL_EXEC 0x0020
 #endif
 
-int memfd_make(const char *name, uint32_t mode, uint32_t seals, struct cr_err *err)
+int memfd_make(const char *name, uint32_t mode, uint32_t seals, uint32_t huge_shift,
+	       struct cr_err *err)
 {
 	bool never = !(mode & 0111) && seals & F_SEAL_EXEC;
 	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	int fd = memfd_create(name, flags | (never ? MFD_NOEXEC_SEAL : MFD_EXEC));
+	int fd;
+
+	if (huge_shift)
+		flags |= MFD_HUGETLB | (unsigned int)cr_huge_flag(huge_shift);
+	fd = memfd_create(name, flags | (never ? MFD_NOEXEC_SEAL : MFD_EXEC));
 
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create(name, flags);

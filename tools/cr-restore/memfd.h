@@ -10,8 +10,9 @@
 /*
  * A new one, close-on-exec, that can be sealed, for what will get @mode and
  * @seals: whether it may be executed does not depend on vm.memfd_noexec (6.3).
- * -1 on an error.
+ * With @huge_shift of huge pages.  -1 on an error.
  */
-int memfd_make(const char *name, uint32_t mode, uint32_t seals, struct cr_err *err) CR_MUST;
+int memfd_make(const char *name, uint32_t mode, uint32_t seals, uint32_t huge_shift,
+	       struct cr_err *err) CR_MUST;
 
 #endif

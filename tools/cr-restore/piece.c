@@ -41,7 +41,7 @@ bool area_alike(const struct area *a, const struct area *b)
 bool area_can_share(const Cr__Vma *vma)
 {
 	return (vma->kind == CR__VMA_KIND__ANON || vma->kind == CR__VMA_KIND__FILE_PRIVATE) &&
-	       !(vma->vma_flags & CR_VMA_DROPPABLE);
+	       !(vma->vma_flags & CR_VMA_DROPPABLE) && !vma->huge_shift;
 }
 
 static bool are_disjoint(const struct extent_list *x)

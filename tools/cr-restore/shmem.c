@@ -14,6 +14,7 @@
 #include "clean.h"
 #include "crc32c.h"
 #include "file.h"
+#include "hugetlb.h"
 #include "memfd.h"
 #include "ns.h"
 #include "pagemap.h"
@@ -29,6 +30,11 @@ int shmems_check(struct restore *r, struct cr_err *err)
 		if (s->size > INT64_MAX || (!s->memfd && s->size == 0))
 			return cr_err_set(err, CR_BAD_INPUT, "shared object %u: malformed size",
 					  s->id);
+		if (s->huge_shift &&
+		    (!cr_huge_is_shift(s->huge_shift) ||
+		     (!s->sysv && s->size != cr_huge_round(s->size, s->huge_shift))))
+			return cr_err_set(err, CR_BAD_INPUT,
+					  "shared object %u: malformed size of pages", s->id);
 		if (s->sysv && sysv_check(r, s, err) < 0)
 			return -1;
 	}
@@ -40,9 +46,10 @@ int shmems_check(struct restore *r, struct cr_err *err)
 static int make_anonymous(const Cr__Shmem *s, struct cr_err *err)
 {
 	char path[96];
-	size_t size = (s->size + CR_PAGE - 1) & ~(CR_PAGE - 1);
+	size_t size = cr_huge_round(s->size, s->huge_shift);
+	int huge = s->huge_shift ? MAP_HUGETLB | cr_huge_flag(s->huge_shift) : 0;
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | huge, -1, 0);
 	int fd;
 
 	if (p == MAP_FAILED)
@@ -69,7 +76,7 @@ static bool is_program(const struct restore *r, const Cr__Shmem *s)
 
 static int make_memfd(const Cr__Shmem *s, struct cr_err *err)
 {
-	int fd = memfd_make(s->name, s->mode, s->seals, err);
+	int fd = memfd_make(s->name, s->mode, s->seals, s->huge_shift, err);
 
 	if (fd < 0)
 		return -1;
@@ -117,13 +124,34 @@ static int copy_run(int to, int from, const struct extent *x, uint64_t size, str
 	return 0;
 }
 
+static int copy_huge(int to, const Cr__Shmem *s, int from, const struct extent *x,
+		     struct cr_err *err)
+{
+	uint64_t size = cr_huge_round(s->size, s->huge_shift);
+	uint32_t crc = 0;
+
+	if (x->pages > size / CR_PAGE || x->address > size - x->pages * CR_PAGE)
+		return cr_err_set(err, CR_BAD_INPUT, "a page beyond the end of a shared object");
+	if (cr_huge_copy(to, s->huge_shift, x->address, from, x->offset, x->pages * CR_PAGE, &crc,
+			 err) < 0)
+		return cr_err_wrap(err, "shared object %u", s->id);
+	if (crc != x->crc)
+		return cr_err_set(err, CR_BAD_INPUT,
+				  "the pages of a shared object have a wrong checksum");
+	return 0;
+}
+
 static int fill(const struct restore *r, const Cr__Shmem *s, int fd, struct cr_err *err)
 {
 	struct extent_list x;
 	int ret = image_extents(&r->img, 0, s->id, &x, err);
 
-	for (size_t i = 0; ret == 0 && i < x.count; i++)
-		ret = copy_run(fd, r->bulk[x.list[i].bulk].fd[0], &x.list[i], s->size, err);
+	for (size_t i = 0; ret == 0 && i < x.count; i++) {
+		int from = r->bulk[x.list[i].bulk].fd[0];
+
+		ret = s->huge_shift ? copy_huge(fd, s, from, &x.list[i], err) :
+				      copy_run(fd, from, &x.list[i], s->size, err);
+	}
 	free(x.list);
 	return ret;
 }

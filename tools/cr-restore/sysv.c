@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "hugetlb.h"
 #include "keys.h"
 #include "pagemap.h"
 #include "vma.h"
@@ -77,6 +78,7 @@ static int ask_for(uint32_t id, struct cr_err *err)
 
 static int create(const Cr__Shmem *s, struct cr_err *err)
 {
+	int huge = s->huge_shift ? SHM_HUGETLB | cr_huge_flag(s->huge_shift) : 0;
 	int id, *grown = realloc(made, (n_made + 1) * sizeof(*grown));
 
 	if (!grown)
@@ -84,7 +86,7 @@ static int create(const Cr__Shmem *s, struct cr_err *err)
 	made = grown;
 	if (ask_for(s->shmid, err) < 0)
 		return -1;
-	id = shmget(key_of(s), s->size, IPC_CREAT | IPC_EXCL | (int)(s->mode & 0777));
+	id = shmget(key_of(s), s->size, IPC_CREAT | IPC_EXCL | (int)(s->mode & 0777) | huge);
 	if (id < 0)
 		return cr_err_sys(err, "shmget of segment %u", s->shmid);
 	made[n_made++] = id;
@@ -105,10 +107,27 @@ static int set_owner(const Cr__Shmem *s, struct cr_err *err)
 	return shmctl((int)s->shmid, IPC_SET, &ds) < 0 ? cr_err_sys(err, "shmctl") : 0;
 }
 
+/* The pages that are there stay, those that are not are not made. */
+static int empty_huge(const Cr__Shmem *s, int fd, uint8_t *p, struct cr_err *err)
+{
+	const uint64_t page = 1ull << s->huge_shift, size = cr_huge_round(s->size, s->huge_shift);
+	uint64_t at = 0;
+	bool failed;
+
+	if (cr_huge_shift(fd) != s->huge_shift)
+		return cr_err_set(err, CR_REFUSED,
+				  "System V segment %u: another one, with pages of another size, "
+				  "has its id",
+				  s->shmid);
+	for (; cr_huge_next_data(fd, s->huge_shift, at, size, &at, &failed); at += page)
+		memset(p + at, 0, page);
+	return failed ? cr_err_sys(err, "unable to read segment %u", s->shmid) : 0;
+}
+
 /* The file behind it; it is empty then, as a new one is. */
 static int open_memory(const Cr__Shmem *s, struct cr_err *err)
 {
-	size_t size = (s->size + CR_PAGE - 1) & ~(CR_PAGE - 1);
+	size_t size = cr_huge_round(s->size, s->huge_shift);
 	char path[96];
 	void *p = shmat((int)s->shmid, NULL, 0);
 	int fd;
@@ -120,8 +139,12 @@ static int open_memory(const Cr__Shmem *s, struct cr_err *err)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		cr_err_sys(err, "unable to open %s", path);
-	else
+	else if (!s->huge_shift)
 		memset(p, 0, s->size);
+	else if (empty_huge(s, fd, p, err) < 0) {
+		close(fd);
+		fd = -1;
+	}
 	shmdt(p);
 	return fd;
 }
@@ -136,9 +159,10 @@ int sysv_make(const Cr__Shmem *s, struct cr_err *err)
 }
 
 /* Room for all of a segment that neither the task nor the agent uses; 0: none. */
-static uint64_t find_gap(const struct task_image *t, const struct agent_place *p, uint64_t size)
+static uint64_t find_gap(const struct task_image *t, const struct agent_place *p, uint64_t size,
+			 uint32_t shift)
 {
-	uint64_t at = CR_PAGE * 16;
+	uint64_t at = cr_huge_round(CR_PAGE * 16, shift);
 
 	for (size_t i = 0; i <= t->mm->n_vmas; i++) {
 		const Cr__Vma *vma = i < t->mm->n_vmas ? t->mm->vmas[i] : NULL;
@@ -147,12 +171,12 @@ static uint64_t find_gap(const struct task_image *t, const struct agent_place *p
 		if (p->start >= at && p->start < end) {
 			if (p->start - at >= size)
 				return at;
-			at = p->end;
+			at = cr_huge_round(p->end, shift);
 		}
 		if (end > at && end - at >= size)
 			return at;
 		if (vma && vma->end > at)
-			at = vma->end;
+			at = cr_huge_round(vma->end, shift);
 	}
 	return 0;
 }
@@ -213,10 +237,10 @@ int sysv_map(const struct restore *r, const struct task_image *t, const struct a
 	     struct vec *v, const Cr__Vma *vma, struct cr_err *err)
 {
 	const Cr__Shmem *s = sysv_of(r, vma);
-	uint64_t size = (s->size + CR_PAGE - 1) & ~(CR_PAGE - 1), len = vma->end - vma->start;
+	uint64_t size = cr_huge_round(s->size, s->huge_shift), len = vma->end - vma->start;
 	bool whole = len == size && !vma->pgoff;
 	uint64_t extent = whole ? size : extent_of(t, vma, size);
-	uint64_t at = whole ? vma->start : find_gap(t, p, extent);
+	uint64_t at = whole ? vma->start : find_gap(t, p, extent, s->huge_shift);
 	int flags = vma->vma_flags & CR_VMA_MAYWRITE || vma->prot & PROT_WRITE ? 0 : SHM_RDONLY;
 	uint32_t prot = PROT_READ | (flags ? 0 : PROT_WRITE);
 
