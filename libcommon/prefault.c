@@ -13,7 +13,7 @@
 #include "pagemap.h"
 
 #define HEAP (256 << 10)
-#define STACK (64u << 10)
+#define STACK (32u << 10)
 
 static uintptr_t down(uintptr_t address)
 {

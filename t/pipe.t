@@ -32,6 +32,11 @@ is(prints("$p sh -c 'kill -9 \$\$' '|' cat", '', 'the first is killed'), '', 'an
 prints("$p sh -c 'sleep 0.3; echo late >late' '|' true; cat late", "late\n", 'all are waited for');
 like(prints("$p yes '|' nowhere '|' cat", '', 'one that there is not', 111),
 	qr/^cr-pipe: unable to run nowhere: No such file or directory$/m, 'is named');
+like(prints("$p yes '|' ./nowhere '|' cat", '', 'a path that there is not', 111),
+	qr/^cr-pipe: unable to run \.\/nowhere: No such file or directory$/m, 'is named');
+like(prints("$p /bin/echo a '|' ./nowhere", '', 'the last is a path that there is not', 111),
+	qr/^cr-pipe: unable to run \.\/nowhere: No such file or directory$/m, 'is named');
+prints("$p /bin/echo a '|' /bin/cat '|' tr a b '|' /bin/cat", "b\n", 'paths and names');
 prints("$p sh -c 'trap \"\" CHLD; exec $p sh -c \"exit 4\"'", '', 'SIGCHLD is ignored', 4);
 
 # A pipe's ends are where they belong and nowhere else.

@@ -23,7 +23,7 @@
 #define MAX_THREADS 4
 #define HERE (2u << 20)		/* so much is copied at once, by the thread that adds */
 #define OWN_BUF (64u << 10)	/* every page of it is paid for before the freeze */
-#define SLACK (256u << 10)	/* more than was counted */
+#define SLACK (64u << 10)	/* more than was counted */
 #define TICK_NS 200000000	/* between two looks at the progress */
 #define TMPFS_MAGIC 0x01021994	/* <linux/magic.h> */
 
@@ -218,7 +218,6 @@ static bool is_on_disk(int fd)
 int pool_open(int fd, struct pool **out, struct cr_err *err)
 {
 	struct pool *p = calloc(1, sizeof(*p));
-	unsigned int want = processors();
 
 	*out = p;
 	if (!p)
@@ -228,8 +227,14 @@ int pool_open(int fd, struct pool **out, struct cr_err *err)
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->work, NULL);
 	pthread_cond_init(&p->idle, NULL);
-	if (copier_init(&p->own, fd, OWN_BUF, err) < 0)
-		return -1;
+	return copier_init(&p->own, fd, OWN_BUF, err);
+}
+
+/* To start, fill and end them costs more than to copy what is copied here. */
+static int start_threads(struct pool *p, struct cr_err *err)
+{
+	unsigned int want = processors();
+
 	while (p->n_threads < want) {
 		errno = pthread_create(&p->threads[p->n_threads], NULL, work, p);
 		if (errno)
@@ -265,8 +270,11 @@ void pool_free(struct pool *p)
  */
 void pool_reserve(struct pool *p, uint64_t bytes)
 {
+	struct cr_err ignored;
 	struct statfs sf;
 
+	if (bytes > HERE)
+		(void)!start_threads(p, &ignored);
 	bytes += SLACK;
 	if (p->on_disk || fstatfs(p->fd, &sf) < 0 || sf.f_blocks == 0 ||
 	    bytes / 2 > sf.f_bavail * (uint64_t)sf.f_bsize / 4)
@@ -322,6 +330,8 @@ int pool_add(struct pool *p, struct batch *b, struct cr_err *err)
 	if (lay_out(p, b, total, err) < 0)
 		goto fail;
 	if (p->here + total > HERE) {
+		if (start_threads(p, err) < 0)
+			goto fail;
 		enqueue(p, b);
 		return 0;
 	}

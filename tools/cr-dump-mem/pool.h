@@ -77,7 +77,8 @@ struct batch *batch_new(pid_t pid, pid_t eye, struct cr_err *err) CR_MUST;
 int batch_span(struct batch *b, const struct span *s, struct cr_err *err) CR_MUST;
 void batch_free(struct batch *b);
 
-/* About so many bytes will come: make room for them now, where that helps. */
+/* About so many bytes will come: make room for them now, where that helps, and
+ * start the threads that they need. */
 void pool_reserve(struct pool *p, uint64_t bytes);
 
 /* Takes the batch in any case. */

@@ -80,14 +80,25 @@ static void set_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+struct ending {
+	enum finish how;
+	struct server *srv;
+};
+
+/* What a killed process takes to end is what the stages take, too. */
+static void on_killed(void *ctx)
+{
+	server_dismiss(ctx);
+}
+
 /* A tree that goes on anyway need not wait until the image is on the disk. */
 static bool commit(struct cr_tree *tree, bool early, void *ctx)
 {
-	enum finish how = *(enum finish *)ctx;
+	const struct ending *e = ctx;
 
-	if (early && how != FINISH_RESUME)
+	if (early && e->how != FINISH_RESUME)
 		return false;
-	finish_tree(tree, how);
+	finish_tree(tree, e->how, on_killed, e->srv);
 	return true;
 }
 
@@ -194,6 +205,7 @@ static int check_alive(const struct cr_tree *tree, struct cr_err *err)
 static int frozen(struct server *srv, struct cr_writer *w, enum finish how, struct cr_err *err)
 {
 	struct sleepers *sl = sleepers_sample(opts.pid);
+	struct ending ending = { .how = how, .srv = srv };
 	unsigned int refused = 0;
 	struct cr_tree *tree;
 	struct near near;
@@ -209,8 +221,8 @@ static int frozen(struct server *srv, struct cr_writer *w, enum finish how, stru
 		if (refused)
 			server_forbid_commit(srv);
 		if (ret == 0 && cr_stage_is_pipe(STDOUT_FILENO))
-			ret = server_run(srv, tree, STDOUT_FILENO, frozen_seconds(), commit, &how,
-					 err);
+			ret = server_run(srv, tree, STDOUT_FILENO, frozen_seconds(), commit,
+					 &ending, err);
 		else if (ret == 0)
 			ret = 1;	/* nothing can commit: shown, and that was all */
 		if (!tree->ended_ns)
@@ -230,7 +242,7 @@ static int frozen(struct server *srv, struct cr_writer *w, enum finish how, stru
 static int run(struct server **srv, struct cr_writer **w, enum finish how, struct cr_err *err)
 {
 	if (server_open(srv, err) < 0 || cr_stage_open_stdout(w, err) < 0 ||
-	    look_at_cgroup(err) < 0 || cgroups_prepare(err) < 0 ||
+	    look_at_cgroup(err) < 0 || cgroups_prepare(err) < 0 || refuse_prepare(err) < 0 ||
 	    records_header(*w, server_name(*srv), opts.pid, opts.shell_job, err) < 0 ||
 	    cr_writer_flush(*w, err) < 0)
 		return -1;

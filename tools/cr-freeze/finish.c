@@ -128,7 +128,7 @@ static bool *find_parents(const struct cr_tree *tree)
  * From the leaves to the root; children stand after their parents.  To end is
  * work, for a memory of any size: all leaves do it at the same time.
  */
-static void kill_tree(struct cr_tree *tree)
+static void kill_tree(struct cr_tree *tree, void (*killed)(void *), void *ctx)
 {
 	bool *parents = find_parents(tree);
 
@@ -136,6 +136,7 @@ static void kill_tree(struct cr_tree *tree)
 	for (unsigned int i = tree->count; parents && i-- > 0;)
 		if (!parents[i] && !tree->procs[i]->zombie)
 			kill_process(tree, tree->procs[i]);
+	killed(ctx);
 	for (unsigned int i = tree->count; i-- > 0;) {
 		struct cr_process *p = tree->procs[i];
 
@@ -152,11 +153,11 @@ static void kill_tree(struct cr_tree *tree)
 	free(parents);
 }
 
-void finish_tree(struct cr_tree *tree, enum finish how)
+void finish_tree(struct cr_tree *tree, enum finish how, void (*killed)(void *), void *ctx)
 {
 	switch (how) {
 	case FINISH_KILL:
-		kill_tree(tree);
+		kill_tree(tree, killed, ctx);
 		return;
 	case FINISH_STOP:
 		cr_tree_thaw_stopped(tree);

@@ -7,6 +7,7 @@
 
 enum finish { FINISH_RESUME, FINISH_STOP, FINISH_KILL };
 
-void finish_tree(struct cr_tree *tree, enum finish how);
+/* @killed: called when the first processes have been killed, and end. */
+void finish_tree(struct cr_tree *tree, enum finish how, void (*killed)(void *), void *ctx);
 
 #endif

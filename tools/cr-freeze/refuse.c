@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -58,13 +57,20 @@ static const struct ns {
 /* 0: the kernel does not know it, or nobody has been born there yet. */
 static int ns_of(const char *who, const char *name, ino_t *out, struct cr_err *err)
 {
-	char path[64];
-	struct stat its = { 0 };
+	char path[64], text[64];
+	unsigned long id;
+	ssize_t n;
 
+	*out = 0;
 	snprintf(path, sizeof(path), "/proc/%s/ns/%s", who, name);
-	if (stat(path, &its) < 0 && errno != ENOENT)
-		return cr_err_sys(err, "unable to stat %s", path);
-	*out = its.st_ino;
+	/* "net:[4026531840]": to follow the link would make an inode of it. */
+	n = readlink(path, text, sizeof(text) - 1);
+	if (n < 0)
+		return errno == ENOENT ? 0 : cr_err_sys(err, "unable to read %s", path);
+	text[n] = '\0';
+	if (sscanf(text, "%*[a-z_]:[%lu]", &id) != 1 || !id)
+		return cr_err_set(err, CR_SYSTEM, "%s: not understood", path);
+	*out = id;
 	return 0;
 }
 
@@ -98,16 +104,21 @@ static int check_namespace(struct check *c, const struct cr_process *p, const st
 	return refuse(c, p->pid, "", kind, "", err);
 }
 
+static ino_t own_ns[sizeof(namespaces) / sizeof(namespaces[0])];
+
+int refuse_prepare(struct cr_err *err)
+{
+	for (size_t i = 0; i < sizeof(own_ns) / sizeof(own_ns[0]); i++)
+		if (ns_of("self", namespaces[i].name, &own_ns[i], err) < 0)
+			return -1;
+	return 0;
+}
+
 static int check_namespaces(struct check *c, const struct cr_process *p, struct cr_err *err)
 {
-	static ino_t own[sizeof(namespaces) / sizeof(namespaces[0])];
-
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-		if (!own[i] && ns_of("self", namespaces[i].name, &own[i], err) < 0)
+	for (size_t i = 0; i < sizeof(own_ns) / sizeof(own_ns[0]); i++)
+		if (own_ns[i] && check_namespace(c, p, &namespaces[i], own_ns[i], err) < 0)
 			return -1;
-		if (own[i] && check_namespace(c, p, &namespaces[i], own[i], err) < 0)
-			return -1;
-	}
 	return 0;
 }
 

@@ -37,6 +37,7 @@ struct server {
 	int signals;
 	struct client clients[MAX_CLIENTS];
 	unsigned int n_clients;
+	const struct client *committer;
 	bool ready;
 	bool stages;		/* somebody has said that it is one */
 	int wait_ms;		/* for the pipeline to be up */
@@ -239,8 +240,17 @@ static int do_late_signals(struct server *s, struct cr_session_msg *m, struct cr
 	return 0;
 }
 
+void server_dismiss(struct server *s)
+{
+	/* Closed they will be by whoever goes through the list. */
+	for (unsigned int i = 0; i < s->n_clients; i++)
+		if (&s->clients[i] != s->committer)
+			(void)shutdown(s->clients[i].fd, SHUT_RDWR);
+}
+
 /* The end of the tree: with a commit, or before it when that is harmless. */
-static int do_end(struct server *s, struct cr_session_msg *m, struct cr_err *err)
+static int do_end(struct server *s, const struct client *c, struct cr_session_msg *m,
+		  struct cr_err *err)
 {
 	bool early = m->request == CR_SESSION_RELEASE;
 
@@ -249,6 +259,7 @@ static int do_end(struct server *s, struct cr_session_msg *m, struct cr_err *err
 	if (s->forbidden)
 		return cr_err_set(err, CR_REFUSED, "the freeze has named what is not supported");
 	cr_fault(early ? "release" : "commit");
+	s->committer = c;
 	if (!s->ended)
 		s->ended = s->commit(s->tree, early, s->ctx);
 	s->committed = !early;
@@ -294,7 +305,7 @@ static int dispatch(struct server *s, struct client *c, struct cr_session_msg *m
 		return do_late_signals(s, m, err);
 	case CR_SESSION_COMMIT:
 	case CR_SESSION_RELEASE:
-		return do_end(s, m, err);
+		return do_end(s, c, m, err);
 	default:
 		return cr_err_set(err, CR_BAD_INPUT, "a request that the session does not know");
 	}

@@ -26,6 +26,10 @@ int server_wait_ready(struct server *s, int out_fd, int ms, struct cr_err *err) 
 /* The warden has named something that is not supported: nothing is committed. */
 void server_forbid_commit(struct server *s);
 
+/* During a commit that nothing can undo any more: all stages but the one that
+ * asked for it may end. */
+void server_dismiss(struct server *s);
+
 /* Serve until @out_fd has no reader left or a commit was carried out.
  * @seconds: not longer than that after the freeze began; 0: as long as it takes.
  * Returns 1 after a commit, 0 without, -1 after a signal or an error. */
