@@ -4,21 +4,25 @@
  *
  * Run CMD under a parent that waits for every orphan, and leave nothing: what
  * still lives when CMD has ended is named on stderr, killed, and makes the
- * exit status 1.  With -n CMD runs in a pid namespace of its own (and an IPC
- * namespace, and a mount namespace for its /proc and its /dev/pts), whose init the
- * reaper is: pids and terminals of tests that run side by side cannot meet.  After SECONDS everything is killed: 124.
+ * exit status 1.  With -n CMD runs in a pid namespace of its own (and namespaces of
+ * IPC and network, and a mount namespace for its /proc and its /dev/pts), whose init
+ * the reaper is: pids, ports, names and terminals of tests that run side by side cannot
+ * meet.  After SECONDS everything is killed: 124.
  * Otherwise the exit status is CMD's, 128+N when signal N killed it.
  */
 #include <dirent.h>
 #include <errno.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -199,13 +203,23 @@ static int run(char **argv, unsigned int seconds)
 	return code;
 }
 
+static void loopback_up(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr) < 0)
+		fatal("lo");
+	close(fd);
+}
+
 /* The outer half of -n: passes signals on as the end of the namespace. */
 static int run_in_namespace(char **argv, unsigned int seconds)
 {
 	int status;
 	pid_t init;
 
-	if (unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC) < 0) {
+	if (unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET) < 0) {
 		fprintf(stderr, "# reaper: no pid namespace (%s): running without\n",
 			strerror(errno));
 		return run(argv, seconds);
@@ -221,6 +235,7 @@ static int run_in_namespace(char **argv, unsigned int seconds)
 		if (mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
 			  "newinstance,mode=620,ptmxmode=666") < 0)
 			fatal("mount /dev/pts");
+		loopback_up();
 		_exit(run(argv, seconds));
 	}
 	while (waitpid(init, &status, 0) != init)

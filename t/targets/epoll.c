@@ -3,18 +3,21 @@
  * epoll: items with their events and data, one epoll in another, items whose
  * number was closed or given to something else since they were added, one-shot
  * ones that have fired and do not even report a hangup, edge-triggered ones, an
- * item of a file that only a child has, and an epoll that a child has too.
+ * item of a file that only a child has, and an epoll that a child has too; items by
+ * many numbers that are closed, and of a process whose pidfd only another one has.
  */
 #include <sys/ioctl.h>
 #include <sys/timerfd.h>
 #include <sys/socket.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 
 #include "target.h"
 
 static int ep, inner, ready, idle, in_inner, moved, closed, shot, edge, shared_ep, childs;
 static int old_moved, old_closed;
+static int crowd, crowded, pids;
 static int shots, piped[2], pair[2], timer, childs_only;
 
 static void add(int e, int fd, uint32_t events, uint64_t data)
@@ -62,6 +65,54 @@ static void set_up_shots(void)
 	t_must(read(timer, &v, sizeof(v)));
 	/* A ready one that must not be taken for one of them. */
 	add(shots, ready, EPOLLIN | EPOLLET, 44);
+}
+
+#define CROWD 100
+
+/* By all numbers above those that stay open. */
+static void set_up_crowd(void)
+{
+	crowd = t_must(epoll_create1(0));
+	crowded = event();
+	for (int n = 201; n <= 200 + CROWD; n++) {
+		t_must(dup2(crowded, n));
+		add(crowd, n, EPOLLIN, (uint64_t)n);
+	}
+	for (int n = 201; n <= 200 + CROWD; n++)
+		close(n);
+}
+
+static void check_crowd(void)
+{
+	struct epoll_event ev[2 * CROWD];
+	uint64_t sum = 0;
+	int n;
+
+	give(crowded);
+	n = epoll_wait(crowd, ev, 2 * CROWD, 0);
+	t_same("a crowd of items", CROWD, (uint64_t)n);
+	for (int i = 0; i < n; i++)
+		sum += ev[i].data.u64;
+	t_same("their numbers", CROWD * 200 + CROWD * (CROWD + 1) / 2, sum);
+}
+
+/* Of @pid, in an epoll of ours, when only the keeper has it open. */
+static pid_t set_up_pidfd(pid_t pid)
+{
+	int fd = t_must((int)syscall(SYS_pidfd_open, pid, 0));
+	pid_t keeper = t_must(fork());
+
+	if (keeper == 0) {
+		close(piped[1]);
+		close(pair[1]);
+		while (access("over", F_OK) < 0)
+			t_sleep_ms(5);
+		_exit(0);
+	}
+	pids = t_must(epoll_create1(EPOLL_CLOEXEC));
+	add(pids, fd, EPOLLIN, 9);
+	close(fd);
+	return keeper;
 }
 
 /* How it polls devices: what a kernel since 6.9 knows. */
@@ -125,6 +176,7 @@ static void set_up(void)
 	childs_only = event();
 	add(ep, childs_only, EPOLLIN, 8);
 	set_up_shots();
+	set_up_crowd();
 	has_params = ioctl(shots, SET_PARAMS, &(struct params){ 50, 8, 1, 0 }) == 0;
 }
 
@@ -173,6 +225,7 @@ static void check(void)
 	expect("ready at first", ep, 1, 0x1111222233334444);
 	check_params();
 	check_shots();
+	check_crowd();
 	t_must(read(ready, &v, sizeof(v)));
 	expect("nothing", ep, 0, 0);
 	give(idle);
@@ -221,7 +274,8 @@ static void child_of(void)
 
 int main(void)
 {
-	pid_t child;
+	pid_t child, keeper;
+	siginfo_t info;
 
 	t_init();
 	set_up();
@@ -232,6 +286,7 @@ int main(void)
 		t_sleep_ms(5);
 	/* Its item stays, since the child has it open. */
 	close(childs_only);
+	keeper = set_up_pidfd(child);
 	t_ready();
 	if (t_spoiled())
 		epoll_ctl(ep, EPOLL_CTL_DEL, idle, NULL);
@@ -243,10 +298,17 @@ int main(void)
 		t_sleep_ms(5);
 	expect("shared with the child", shared_ep, 2, 13);
 	expect("one that only the child has", ep, 1, 8);
+	expect("a process that lives", pids, 0, 0);
 	t_touch("done");
+	while (waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT) < 0)
+		t_sleep_ms(5);
+	expect("a process that has ended", pids, 1, 9);
+	t_touch("over");
 	t_join_child("the child", child);
+	t_join_child("the keeper", keeper);
 	unlink("checked");
 	unlink("given");
 	unlink("done");
+	unlink("over");
 	return t_done();
 }

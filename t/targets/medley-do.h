@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 
@@ -150,6 +151,29 @@ static void protect_something(void)
 	void *p = some_page(&n);
 
 	mprotect(p, n * PAGE, some_prot());
+}
+
+/* Some CPUs have no keys, and some kernels no seals. */
+static void guard_something(void)
+{
+	unsigned long n;
+	void *p = some_page(&n);
+
+	switch (chance(8)) {
+	case 0:
+	case 1:
+		syscall(SYS_pkey_alloc, 0, chance(4));
+		break;
+	case 2:
+		syscall(SYS_pkey_free, 1 + chance(5));
+		break;
+	case 3:
+		if (one_in(4))
+			syscall(462 /* mseal, 6.10 */, p, PAGE, 0);
+		break;
+	default:
+		syscall(SYS_pkey_mprotect, p, n * PAGE, some_prot(), chance(6));
+	}
 }
 
 /* Files. */

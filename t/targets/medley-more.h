@@ -6,6 +6,7 @@
 #define T_MEDLEY_MORE_H
 
 #include <arpa/inet.h>
+#include <cpuid.h>
 #include <linux/ioprio.h>
 #include <linux/securebits.h>
 #include <mqueue.h>
@@ -169,6 +170,7 @@ static void say_attributes(struct text *t)
 				    PR_GET_CHILD_SUBREAPER, PR_GET_TSC };
 	char buf[8192];
 	struct sigaction sa;
+	unsigned int eax, ebx, ecx, edx;
 	stack_t ss;
 	cpu_set_t set;
 
@@ -191,6 +193,10 @@ static void say_attributes(struct text *t)
 	say(t, "%s", buf);
 	CPU_ZERO(&set);
 	sched_getaffinity(0, sizeof(set), &set);
+	if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && ecx & bit_OSPKE) {
+		__asm__ volatile("rdpkru" : "=a"(eax), "=d"(edx) : "c"(0));
+		say(t, "rights %08x\n", eax);
+	}
 	say(t, "ioprio %ld cpus %d\n", syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0),
 	    CPU_COUNT(&set));
 	say_timer(t);

@@ -105,6 +105,7 @@ static void say_area(struct text *t)
 	FILE *f = fopen("/proc/self/smaps", "re");
 	int mem = t_must(open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
 	char line[PATH_MAX + 256], head[PATH_MAX + 256] = "", flags[256], *save;
+	int key = 0;
 	unsigned long start, end;
 	bool ours = false;
 
@@ -114,8 +115,11 @@ static void say_area(struct text *t)
 		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
 			ours = start >= AREA && start < AREA_END;
 			memcpy(head, line, sizeof(head));
+		} else if (strncmp(line, "ProtectionKey:", 14) == 0) {
+			key = atoi(line + 14);
 		} else if (ours && strncmp(line, "VmFlags:", 8) == 0) {
-			size_t fill = 0;
+			size_t fill = key ? (size_t)snprintf(flags, sizeof(flags), "key %d,", key) :
+					    0;
 
 	/*
 			 * Soft-dirty is the tracker's; "ac" and "gu" stay when that

@@ -126,12 +126,11 @@ static uint32_t holder_of(const struct task_image *t, uint32_t number)
 static int add_by_lent_number(struct restore *r, int epoll, const Cr__EpollItem *it, bool taken,
 			      struct cr_err *err)
 {
-	const struct file_image *f = image_file(&r->img, it->file);
 	int number = (int)it->fd, saved = -1, flags = 0, ret;
 	/* The epoll itself may stand at that number. */
-	int own = number_dup(r, epoll, err);
+	int own = number_dup(r, epoll, err), fd = file_number(r, it->file, err);
 
-	if (own < 0)
+	if (own < 0 || fd < 0)
 		return -1;
 	if (taken) {
 		flags = fcntl(number, F_GETFD);
@@ -141,7 +140,7 @@ static int add_by_lent_number(struct restore *r, int epoll, const Cr__EpollItem 
 		if (saved < 0)
 			return -1;
 	}
-	if (dup3(f->fd, number, O_CLOEXEC) < 0)
+	if (dup3(fd, number, O_CLOEXEC) < 0)
 		return cr_err_sys(err, "dup3 to %d", number);
 	ret = add(r, own, it, err);
 	if (saved >= 0) {

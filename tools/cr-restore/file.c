@@ -307,6 +307,16 @@ static int fetch(struct restore *r, struct file_image *f, struct cr_err *err)
 	return f->fd < 0 ? -1 : 0;
 }
 
+int file_number(struct restore *r, uint32_t id, struct cr_err *err)
+{
+	struct file_image *f = image_file(&r->img, id);
+
+	if (f->fd < 0 && is_of_tree(r, f) && fetch(r, f, err) < 0)
+		return -1;
+	return f->fd >= 0 ? f->fd :
+			    cr_err_set(err, CR_BAD_INPUT, "description %u is open nowhere", id);
+}
+
 static int by_number(const void *a, const void *b)
 {
 	uint32_t x = (*(Cr__Fd *const *)a)->fd, y = (*(Cr__Fd *const *)b)->fd;
@@ -337,7 +347,7 @@ static int place_all(struct restore *r, const struct task_image *t, Cr__Fd **fds
 		struct file_image *f = image_file(&r->img, fds[n]->file);
 		bool opened;
 
-		if (f->fd < 0 && is_of_tree(r, f) && fetch(r, f, err) < 0)
+		if (is_of_tree(r, f) && file_number(r, f->id, err) < 0)
 			return cr_err_wrap(err, "fd %u", fds[n]->fd);
 		opened = f->fd < 0;
 		/* All numbers below are taken or stay free: the lowest free one

@@ -67,6 +67,10 @@ int files_open_of_tree(struct restore *r, struct cr_err *err) CR_MUST;
 /* Of what the restorer opens, one that is needed before its turn: its number. */
 int file_open_early(struct restore *r, uint32_t id, struct cr_err *err) CR_MUST;
 
+/* In a task's process: the number of a description that it opened or that the restorer
+ * did, which may not be one of the task's; waits for what needs the tree. */
+int file_number(struct restore *r, uint32_t id, struct cr_err *err) CR_MUST;
+
 /* In a task's process: make its descriptor table, and only it. */
 int files_restore(struct restore *r, const struct task_image *t, struct cr_err *err) CR_MUST;
 

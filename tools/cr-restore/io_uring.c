@@ -157,8 +157,13 @@ static int uring_late(struct restore *r, const struct task_image *t, const void 
 		return cr_err_sys(err, "out of memory");
 	for (uint32_t i = 0; i < m->file_slots; i++)
 		list[i] = -1;
-	for (size_t i = 0; i < m->n_files; i++)
-		list[m->files[i]->slot] = image_file(&r->img, m->files[i]->file)->fd;
+	for (size_t i = 0; i < m->n_files; i++) {
+		int number = file_number(r, m->files[i]->file, err);
+
+		if (number < 0)
+			return -1;
+		list[m->files[i]->slot] = number;
+	}
 	if (m->file_slots &&
 	    syscall(SYS_io_uring_register, fd, IORING_REGISTER_FILES, list, m->file_slots) < 0)
 		return cr_err_sys(err, "IORING_REGISTER_FILES");

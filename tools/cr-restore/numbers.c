@@ -31,18 +31,38 @@ static int raise_limit(uint32_t wanted, uint32_t *count, struct cr_err *err)
 	return 0;
 }
 
-static uint32_t highest(const struct restore *r)
+/* All that descriptors have, and those by which items of an epoll are added. */
+static void each_number(const struct restore *r, void (*fn)(void *ctx, uint32_t fd), void *ctx)
 {
-	uint32_t max = FIRST - 1;
+	const struct msg_list *epolls = &r->img.kinds[CR_KIND_EPOLL];
 
 	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
 		const Cr__FdTable *t = r->img.tasks[i].fds;
 
 		for (size_t n = 0; t && n < t->n_fds; n++)
-			if (t->fds[n]->fd > max)
-				max = t->fds[n]->fd;
+			fn(ctx, t->fds[n]->fd);
 	}
-	return max;
+	for (unsigned int i = 0; i < epolls->count; i++) {
+		const Cr__Epoll *m = epolls->items[i];
+
+		for (size_t n = 0; n < m->n_items; n++)
+			fn(ctx, m->items[n]->fd);
+	}
+}
+
+static void find_highest(void *ctx, uint32_t fd)
+{
+	uint32_t *max = ctx;
+
+	if (fd > *max)
+		*max = fd;
+}
+
+static void mark_used(void *ctx, uint32_t fd)
+{
+	bool *used = ctx;
+
+	used[fd] = true;
 }
 
 /* The widest gap below @max, which is used. */
@@ -54,12 +74,7 @@ static int find_gap(struct restore *r, uint32_t max, uint32_t *base, uint32_t *e
 
 	if (!used)
 		return cr_err_sys(err, "out of memory");
-	for (unsigned int i = 0; i < r->img.n_tasks; i++) {
-		const Cr__FdTable *t = r->img.tasks[i].fds;
-
-		for (size_t n = 0; t && n < t->n_fds; n++)
-			used[t->fds[n]->fd] = true;
-	}
+	each_number(r, mark_used, used);
 	used[max] = true;
 	*base = *end = FIRST;
 	for (uint32_t fd = FIRST; fd <= max; fd++) {
@@ -76,9 +91,9 @@ static int find_gap(struct restore *r, uint32_t max, uint32_t *base, uint32_t *e
 
 int numbers_choose(struct restore *r, struct cr_err *err)
 {
-	const uint32_t max = highest(r);
-	uint32_t count = 0, base = 0, end = 0;
+	uint32_t max = FIRST - 1, count = 0, base = 0, end = 0;
 
+	each_number(r, find_highest, &max);
 	if (max >= INT32_MAX - ENOUGH)
 		return cr_err_set(err, CR_BAD_INPUT, "a descriptor has the number %u", max);
 	if (raise_limit(max + ENOUGH, &count, err) < 0)
