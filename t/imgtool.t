@@ -41,6 +41,8 @@ my @faults = (
 	['start=0x402000 end=0x403000', 'start=0x401000 end=0x403000', qr/vmas\[1\]: 401000 is not behind/],
 	['start=0x402000 end=0x403000', 'start=0x402000 end=0x402000', qr/vmas\[1\]: .* no range of pages/],
 	['start=0x402000 end=0x403000', 'start=0x402000 end=0x402fff', qr/vmas\[1\]: .* no range of pages/],
+	['start=0x402000 end=0x403000', 'start=0x402000 end=0x403000 huge_shift=21', qr/vmas\[1\]: not of huge pages/],
+	['start=0x402000 end=0x403000', 'start=0x402000 end=0x403000 huge_shift=99', qr/vmas\[1\]: not of huge pages/],
 	['shmem id=1', 'shmem id=2', qr/shmem: there is no shared memory object 1/],
 	['ghost id=1', 'ghost id=4', qr/there is no deleted file 1/],
 	['bulk_size=100', 'bulk_size=101', qr/ghost-2.bulk has 100 bytes, not 101/],
