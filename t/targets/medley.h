@@ -116,7 +116,7 @@ static void say_area(struct text *t)
 			ours = start >= AREA && start < AREA_END;
 			memcpy(head, line, sizeof(head));
 		} else if (strncmp(line, "ProtectionKey:", 14) == 0) {
-			key = atoi(line + 14);
+			key = (int)strtol(line + 14, NULL, 10);
 		} else if (ours && strncmp(line, "VmFlags:", 8) == 0) {
 			size_t fill = key ? (size_t)snprintf(flags, sizeof(flags), "key %d,", key) :
 					    0;
