@@ -201,6 +201,10 @@ static void open_something(void)
 	switch (chance(12)) {
 	case 0:
 		pipe2(fds, (one_in(3) ? O_DIRECT : 0) | O_NONBLOCK);
+		if (one_in(3))
+			fchmod(fds[0], 0600 | chance(0100));
+		if (one_in(3))
+			fchown(fds[1], chance(2000), chance(2000));
 		break;
 	case 1:
 		socketpair(AF_UNIX,

@@ -250,6 +250,8 @@ static void say_fd(struct text *t, int fd, void (*more)(struct text *, int, cons
 	t_must(fstat(fd, &st));
 	plain_name(link);
 	say(t, "fd %d %s fd-flags %d mode %o", fd, link, fcntl(fd, F_GETFD), st.st_mode);
+	if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
+		say(t, " owner %u %u", st.st_uid, st.st_gid);
 	if (S_ISREG(st.st_mode))
 		say(t, " size %lld links %ju uid %u time %lld", (long long)st.st_size,
 		    (uintmax_t)st.st_nlink, st.st_uid, (long long)st.st_mtim.tv_sec);

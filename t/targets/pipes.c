@@ -40,6 +40,9 @@ static void set_up(void)
 		t_fatal("write");
 	close(closed_reader[0]);
 	t_must(pipe(empty));
+	t_must(fchmod(empty[0], 0666));
+	if (geteuid() == 0)
+		t_must(fchown(empty[1], 71, 72));
 	t_must(pipe(full));
 	t_must(fcntl(full[1], F_SETFL, O_NONBLOCK));
 	memset(buf, 7, sizeof(buf));
@@ -94,6 +97,17 @@ static void check_own(void)
 	t_true("then it is empty", read(own[0], &c, 1) < 0 && errno == EAGAIN);
 }
 
+/* Who opens /dev/stdin, or /dev/fd/N of a shell, needs it. */
+static void check_owner(void)
+{
+	struct stat st;
+
+	t_must(fstat(empty[1], &st));
+	t_same("mode", 0666, st.st_mode & 07777);
+	if (geteuid() == 0)
+		t_true("owner", st.st_uid == 71 && st.st_gid == 72);
+}
+
 static void check_others(void)
 {
 	size_t got = 0;
@@ -113,6 +127,7 @@ static void check_others(void)
 	for (ssize_t n; (n = read(full[0], buf, sizeof(buf))) > 0;)
 		got += (size_t)n;
 	t_same("bytes in the full pipe", full_bytes, got);
+	check_owner();
 	t_true("an empty pipe",
 	       write(empty[1], "q", 1) == 1 && read(empty[0], &c, 1) == 1 && c == 'q');
 }

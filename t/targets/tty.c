@@ -39,6 +39,29 @@ static struct pty open_pty(bool with_slave)
 	return p;
 }
 
+/* Who may open it by its name. */
+static void own(const struct pty *p, mode_t mode, uid_t uid, gid_t gid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/pts/%d", p->number);
+	t_must(chmod(path, mode));
+	if (geteuid() == 0)
+		t_must(chown(path, uid, gid));
+}
+
+static void check_owner(const char *what, const struct pty *p, mode_t mode, uid_t uid, gid_t gid)
+{
+	struct stat st;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/pts/%d", p->number);
+	t_must(stat(path, &st));
+	t_same(what, mode, st.st_mode & 07777);
+	if (geteuid() == 0)
+		t_true(what, st.st_uid == uid && st.st_gid == gid);
+}
+
 static void set_up(void)
 {
 	struct winsize ws = { 33, 111, 5, 6 };
@@ -47,6 +70,7 @@ static void set_up(void)
 	int on = 1;
 
 	plain = open_pty(true);
+	own(&plain, 0622, 71, 72);
 	t_must(ioctl(plain.slave, TCGETS2, &tio));
 	tio.c_lflag &= ~(unsigned int)(ICANON | ECHO);
 	tio.c_iflag |= IXANY;
@@ -65,6 +89,7 @@ static void set_up(void)
 	locked = open_pty(false);
 	t_must(ioctl(locked.master, TIOCSPTLCK, &on));
 	fresh = open_pty(false);
+	own(&fresh, 0640, 73, 74);
 	session = open_pty(true);
 	again = open_pty(true);
 	before = again.slave;
@@ -94,8 +119,6 @@ static void check_plain(void)
 {
 	struct winsize ws;
 	struct termios2 tio;
-	struct stat st;
-	char path[32];
 
 	t_must(ioctl(plain.slave, TCGETS2, &tio));
 	t_true("settings",
@@ -110,8 +133,7 @@ static void check_plain(void)
 	expect("to the slave", plain.slave, "abc");
 	t_must(write(plain.slave, "x\ny", 3));
 	expect("to the master", plain.master, "x\ny");
-	snprintf(path, sizeof(path), "/dev/pts/%d", plain.number);
-	t_must(stat(path, &st));
+	check_owner("mode and owner of the slave", &plain, 0622, 71, 72);
 	t_same("flags of the master", O_RDWR | O_NONBLOCK,
 	       (uint64_t)fcntl(plain.master, F_GETFL) & ~0100000);
 	t_same("flags of the slave", O_RDWR, (uint64_t)fcntl(plain.slave, F_GETFL) & ~0100000);
@@ -139,6 +161,7 @@ static void check_others(void)
 	expect("its terminal goes on", again.master, "again");
 	t_must(ioctl(locked.master, TIOCGPTLCK, &v));
 	t_same("locked", 1, (uint64_t)v);
+	check_owner("mode and owner of a slave that was never opened", &fresh, 0640, 73, 74);
 	t_true("a master that never had a slave",
 	       read(fresh.master, buf, 1) < 0 && errno == EAGAIN);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include "clean.h"
 #include "holder.h"
@@ -36,10 +37,12 @@ enum pipe_end pipe_state_end(const struct pipe_state *p, int fd)
 	return pfd.revents & POLLHUP ? PIPE_HANGUP : PIPE_UNKNOWN;
 }
 
-static int put_bytes(struct dump *d, const struct pipe_state *p, const struct file *f, int capacity,
-		     const struct pipe_bytes *bytes, struct cr_err *err)
+static int put_bytes(struct dump *d, const struct pipe_state *p, const struct file *f, int fd,
+		     int capacity, const struct pipe_bytes *bytes, struct cr_err *err)
 {
 	Cr__PipeData m = CR__PIPE_DATA__INIT;
+	Cr__Node node = CR__NODE__INIT;
+	struct stat sb;
 	cr_auto_free Cr__PipePiece *pieces = calloc(bytes->n_pieces + 1, sizeof(*pieces));
 	cr_auto_free Cr__PipePiece **list = calloc(bytes->n_pieces + 1, sizeof(*list));
 
@@ -51,6 +54,13 @@ static int put_bytes(struct dump *d, const struct pipe_state *p, const struct fi
 		pieces[i].packet = bytes->pieces[i].packet;
 		list[i] = &pieces[i];
 	}
+	if (fstat(fd, &sb) < 0)
+		return cr_err_sys(err, "fstat");
+	node.mode = sb.st_mode;
+	node.uid = sb.st_uid;
+	node.gid = sb.st_gid;
+	if (file_target_is(f, "pipe:["))
+		m.node = &node;
 	m.pipe = p->id;
 	m.ino = f->ino;
 	m.capacity = (uint32_t)capacity;
@@ -106,7 +116,7 @@ int pipe_state_put(struct dump *d, const struct pipe_state *p, int fd, const cha
 					   p->reader ? "raise fs.pipe-max-size" : "empty it", err);
 		return cr_err_wrap(err, "pid %d: fd %d (%s)", (int)f->proc->pid, f->fd, f->target);
 	}
-	ret = put_bytes(d, p, f, capacity, &bytes, err);
+	ret = put_bytes(d, p, f, fd, capacity, &bytes, err);
 	pipe_bytes_free(&bytes);
 	return ret;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "clean.h"
@@ -252,12 +253,51 @@ static int put_external(struct dump *d, struct terminal *t, Cr__Terminal *m, str
 	return refuse(d, t, what, pty ? REMEDY_PTY : REMEDY_JOB, err);
 }
 
+/* Of what was opened as /dev/tty, fstat(2) says nothing of the slave. */
+static int node_of(const struct terminal *t, const struct file *f, struct stat *sb,
+		   struct cr_err *err)
+{
+	cr_auto_fd int fd = f ? file_get(f, err) : -1;
+
+	if (f && (fd < 0 || fstat(fd, sb) < 0))
+		return cr_err_sys(err, "unable to look at a terminal");
+	return f && S_ISCHR(sb->st_mode) && sb->st_rdev == t->dev;
+}
+
+static int fill_node(const struct terminal *t, Cr__Terminal *m, Cr__Node *node, struct cr_err *err)
+{
+	struct stat sb;
+	char path[32];
+	int ret;
+
+	if (!m->pty)
+		return 0;
+	ret = node_of(t, t->slave, &sb, err);
+	if (ret == 0)
+		ret = node_of(t, t->hung, &sb, err);
+	/* Another devpts has other terminals of that number. */
+	if (ret == 0 && t->master &&
+	    (file_target_is(t->master, "/dev/ptmx") ||
+	     file_target_is(t->master, "/dev/pts/ptmx"))) {
+		snprintf(path, sizeof(path), "/dev/pts/%u", m->pty - 1);
+		ret = stat(path, &sb) == 0 && sb.st_rdev == t->dev;
+	}
+	if (ret <= 0)
+		return ret;
+	node->mode = sb.st_mode;
+	node->uid = sb.st_uid;
+	node->gid = sb.st_gid;
+	m->node = node;
+	return 0;
+}
+
 int terminal_put(struct dump *d, struct terminal *t, struct cr_err *err)
 {
 	struct file *f = t->master ? t->master : t->slave ? t->slave : t->hung;
 	cr_auto_fd int fd = -1;
 	Cr__Terminal m = CR__TERMINAL__INIT;
 	Cr__Termios termios = CR__TERMIOS__INIT, locked = CR__TERMIOS__INIT;
+	Cr__Node node = CR__NODE__INIT;
 	struct termios2 tio = { 0 };
 
 	if (t->put)
@@ -269,7 +309,7 @@ int terminal_put(struct dump *d, struct terminal *t, struct cr_err *err)
 	if (terminal_is_pty(major(t->dev)))
 		m.pty = 1 + minor(t->dev) + ((major(t->dev) - PTY_FIRST) << 20);
 	fd = file_get(f, err);
-	if (fd < 0)
+	if (fd < 0 || fill_node(t, &m, &node, err) < 0)
 		return -1;
 	if (fill_state(fd, &m, &tio, err) < 0) {
 		/* Its master has been closed: every call gives EIO. */

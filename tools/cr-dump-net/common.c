@@ -172,7 +172,7 @@ int common_fill(struct net *n, const struct sock *s, int fd, Cr__SockCommon *c, 
 	c->node = net_alloc(n, sizeof(*c->node), err);
 	if (!c->node)
 		return -1;
-	cr__sock_node__init(c->node);
+	cr__node__init(c->node);
 	if (fstat(fd, &sb) < 0)
 		return cr_err_sys(err, "fstat");
 	c->node->mode = sb.st_mode;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "file-kinds.h"
+#include "node.h"
 #include "pipe-fill.h"
 #include "restore.h"
 
@@ -45,7 +46,9 @@ static struct object_fd *make(struct restore *r, const Cr__PipeData *d, struct c
 		if (o->fd[i] < 0)
 			return NULL;
 	}
-	return pipe_fill(o->fd[1], d, err) < 0 ? NULL : o;
+	if (pipe_fill(o->fd[1], d, err) < 0 || node_set(o->fd[1], d->node, "a pipe", err) < 0)
+		return NULL;
+	return o;
 }
 
 /* The description that pipe2(2) made, with the target's flags. */

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "node.h"
 #include "sockopt.h"
 
 int sock_check(const char *what, const Cr__SockCommon *c, struct cr_err *err)
@@ -38,23 +39,10 @@ static int set_options(int fd, const Cr__SockCommon *c, bool early, struct cr_er
 	return 0;
 }
 
-/* The owner of the node is also the socket's own user. */
-static int set_owner(int fd, const Cr__SockNode *n, struct cr_err *err)
-{
-	struct stat sb;
-
-	if (fstat(fd, &sb) < 0)
-		return cr_err_sys(err, "fstat");
-	if ((sb.st_uid != n->uid || sb.st_gid != n->gid) && fchown(fd, n->uid, n->gid) < 0)
-		return cr_err_sys(err, "unable to give a socket to user %u", n->uid);
-	if ((sb.st_mode & 07777) != (n->mode & 07777) && fchmod(fd, n->mode & 07777) < 0)
-		return cr_err_sys(err, "fchmod of a socket");
-	return 0;
-}
-
 int sock_early(int fd, const Cr__SockCommon *c, struct cr_err *err)
 {
-	return set_owner(fd, c->node, err) < 0 ? -1 : set_options(fd, c, true, err);
+	/* Its owner is also the socket's own user. */
+	return node_set(fd, c->node, "a socket", err) < 0 ? -1 : set_options(fd, c, true, err);
 }
 
 /* SO_LOCK_FILTER is an option, the last: the filter comes before it. */

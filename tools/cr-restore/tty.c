@@ -9,10 +9,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clean.h"
 #include "file-kinds.h"
+#include "node.h"
 #include "numbers.h"
 #include "orphan.h"
 #include "pty.h"
@@ -222,6 +224,26 @@ static int open_end(const struct restore *r, Cr__Terminal *m, struct cr_err *err
 			   pty_open(master_path(r, m), (int)m->pty - 1, NULL, err);
 }
 
+/* That of the slave, which is not opened for it: a master would see that. */
+static int set_node(const Cr__Terminal *m, struct cr_err *err)
+{
+	char path[32];
+	struct stat sb;
+
+	if (!m->node)
+		return 0;
+	snprintf(path, sizeof(path), "/dev/pts/%u", m->pty - 1);
+	if (stat(path, &sb) < 0)
+		return cr_err_sys(err, "unable to look at %s", path);
+	if ((sb.st_uid != m->node->uid || sb.st_gid != m->node->gid) &&
+	    chown(path, m->node->uid, m->node->gid) < 0)
+		return cr_err_sys(err, "unable to give %s to user %u, group %u", path, m->node->uid,
+				  m->node->gid);
+	if (chmod(path, m->node->mode & 07777) < 0)
+		return cr_err_sys(err, "unable to set the mode of %s", path);
+	return 0;
+}
+
 static int make(struct restore *r, const Cr__Terminal *image, struct cr_err *err)
 {
 	Cr__Terminal copy = *image, *m = &copy;
@@ -237,6 +259,8 @@ static int make(struct restore *r, const Cr__Terminal *image, struct cr_err *err
 	if (open_all(r, m, own, err) < 0)
 		return -1;
 	if (m->orphan && orphan_keep(r, m, fd, err) < 0)
+		return -1;
+	if (!m->external && set_node(m, err) < 0)
 		return -1;
 	/* Without a master nobody sees its settings any more. */
 	return m->hangup ? 0 : pty_set(fd, m, err);
