@@ -21,6 +21,7 @@
 #include "creds.h"
 #include "cpu-features.h"
 #include "dispatch.h"
+#include "held.h"
 #include "parse.h"
 #include "proc.h"
 #include "properties.h"
@@ -258,7 +259,7 @@ static int fill_thread(const struct cr_tracee *t, Cr__Thread *m, struct cr_err *
 		return cr_err_sys(err, "thread %d: get_robust_list", (int)t->tid);
 	m->robust_list = head;
 	m->robust_list_len = len;
-	return 0;
+	return held_fill(t, m, err);
 }
 
 /* As status has it: a newline and a backslash are escaped. */
@@ -334,6 +335,7 @@ static int put_thread(struct cr_writer *w, struct cr_tracee *t, const char *stat
 out:
 	signals_free(&sigs);
 	scheduling_release(&m);
+	held_release(&m);
 	free(m.seccomp_filters);
 	cr_creds_release(&creds);
 	return ret;

@@ -23,6 +23,7 @@
 #include "enter.h"
 #include "fault.h"
 #include "filters.h"
+#include "held.h"
 #include "make-family.h"
 #include "msg.h"
 #include "notify.h"
@@ -459,7 +460,8 @@ int finish_release(struct restore *r, struct cr_err *err)
 		th += t->n_threads;
 	}
 	if (regs_seek(r, err) < 0 ||
-	    action_run(r, "pre-resume", (pid_t)slot_at(r, 0)->pid, err) < 0)
+	    action_run(r, "pre-resume", (pid_t)slot_at(r, 0)->pid, err) < 0 ||
+	    held_take(r, err) < 0)
 		goto out;
 	notify_write(r);
 	ret = let_go(&f, err);
