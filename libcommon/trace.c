@@ -224,6 +224,7 @@ static void note_birth(struct cr_tracee *t, int status)
 	case PTRACE_EVENT_CLONE:
 		if (pt(PTRACE_GETEVENTMSG, t->tid, 0, (unsigned long)&born) == 0)
 			t->born = (pid_t)born;
+		t->vforked = EVENT(status) == PTRACE_EVENT_VFORK;
 		break;
 	default:
 		break;

@@ -40,6 +40,7 @@ struct cr_tracee {
 	int stop_signal;	/* of the group stop it was in when seized, or 0 */
 	int crash;		/* the fault signal that our code met, or 0 */
 	pid_t born;		/* a child or thread that the kernel attached to us, or 0 */
+	bool vforked;		/* it is a child for which the thread waits */
 	bool saved;		/* .regs, .sigmask and .rseq are filled */
 	bool changed;		/* registers or mask are not the true ones */
 	bool leaves;		/* it is not put back but finds its own way out */

@@ -165,12 +165,29 @@ static int add_children(struct freezer *f, unsigned int index, struct cr_err *er
 	return 0;
 }
 
+/* It was attached at birth: stopped. */
+static void let_go_born(pid_t pid, uint64_t until_ns)
+{
+	struct cr_tracee th = { .pid = pid, .tid = pid };
+	struct cr_err ignored;
+
+	if (cr_tracee_wait_stop(&th, until_ns, &ignored) == 0)
+		cr_tracee_detach(&th);
+}
+
 static int note_birth(struct freezer *f, struct cr_tracee *th, struct cr_err *err)
 {
 	pid_t *grown;
 
 	if (!th->born)
 		return 0;
+	/* Seized before it was told to stop, the thread called vfork(2): it waits for
+	 * the child, which is found when it has stopped. */
+	if (th->vforked) {
+		let_go_born(th->born, f->until_ns);
+		th->born = 0;
+		return 0;
+	}
 	grown = realloc(f->born, (f->n_born + 1) * sizeof(*grown));
 	if (!grown)
 		return cr_err_sys(err, "out of memory");
@@ -346,13 +363,10 @@ static int all_rounds(struct freezer *f, bool recurse, struct cr_err *err)
 static void release_strays(struct freezer *f)
 {
 	uint64_t until = cr_now_ns() + LATE_MS * 1000000ull;
-	struct cr_err ignored;
 
 	for (unsigned int i = 0; i < f->n_born; i++) {
-		struct cr_tracee th = { .pid = f->born[i], .tid = f->born[i] };
-
-		if (!test(f->threads, th.tid) && cr_tracee_wait_stop(&th, until, &ignored) == 0)
-			cr_tracee_detach(&th);
+		if (!test(f->threads, f->born[i]))
+			let_go_born(f->born[i], until);
 	}
 	f->n_born = 0;
 }

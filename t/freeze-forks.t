@@ -22,5 +22,15 @@ for my $i (1 .. $times) {
 is("@bad", '', "$times times in a row");
 $t->verify('goes on');
 
+# Late between seizing a thread and telling it to stop: it calls fork and vfork then.
+my $failcall = "$BUILD/t/failcall";
+$t = CRTarget->start('forks');
+$t->ready or BAIL_OUT('no target');
+for my $i (1 .. 3) {
+	exits(0, [$failcall, '-e', 'ptrace:1+:+5', tool('cr-freeze'), '-t', $t->{pid}, '--', 'true'],
+		"the tracer is slow, $i");
+}
+$t->verify('goes on');
+
 survives('forks', 'forks');
 done_testing;

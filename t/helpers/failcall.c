@@ -6,7 +6,7 @@
  * when the headers of this system do not know it), counted
  * over all its threads and children, or with "N+" each one from the Nth on.
  * N of 0 fails none and only counts.  CALL "any" means every call.  ERROR is
- * a number, or one of the names in errors[].
+ * a number, or one of the names in errors[]; "+MS" makes the call wait so long.
  *
  * LOG gets a line "injected CALL N" for each failure, and at the end of the
  * command a line "made CALL N" for each kind of call that was watched.  The exit
@@ -68,6 +68,7 @@ struct rule {
 	uint64_t when;
 	bool all_after;
 	int error;
+	uint64_t late_ms;
 	uint64_t seen;
 };
 
@@ -135,7 +136,10 @@ static int add_rule(char *text)
 		when[len - 1] = '\0';
 	r->name = name;
 	r->nr = call_number(name);
-	r->error = error_number(text);
+	/* Not failed, but so many milliseconds late. */
+	if (strncmp(text, "+", 1) == 0 && cr_parse_u64(text + 1, 10, 1, 60000, &r->late_ms) < 0)
+		return -1;
+	r->error = r->late_ms ? 0 : error_number(text);
 	if (r->nr < ANY || r->error < 0 || cr_parse_u64(when, 10, 0, UINT32_MAX, &r->when) < 0)
 		return -1;
 	n_rules++;
@@ -232,6 +236,8 @@ static int judge(int nr)
 		if (!r->when || (r->all_after ? r->seen < r->when : r->seen != r->when))
 			continue;
 		error = r->error;
+		if (r->late_ms)
+			usleep((useconds_t)(r->late_ms * 1000));
 		if (log_fd >= 0)
 			dprintf(log_fd, "injected %s %llu\n", call_name(nr),
 				(unsigned long long)r->seen);

@@ -29,6 +29,7 @@
 #define NO_ACCESS 1u
 #define NO_WRITE 2u
 #define SEGV_OF_KEY 4	/* SEGV_PKUERR */
+#define UNREGISTER 1	/* RSEQ_FLAG_UNREGISTER */
 #define RSEQ_SIGNATURE 0x53053053u
 
 static sigjmp_buf back;
@@ -175,6 +176,9 @@ static void *thread(void *arg)
 	t_same("still registered", EBUSY,
 	       syscall(SYS_rseq, s.rseq, 32, 0, RSEQ_SIGNATURE) < 0 ? (uint64_t)errno : 0);
 	pthread_barrier_wait(&s.look);
+	/* Handlers run without the right to the area, which the kernel writes to. */
+	t_same("unregistered", 0,
+	       (uint64_t)syscall(SYS_rseq, s.rseq, 32, UNREGISTER, RSEQ_SIGNATURE));
 	check_access("of the thread, the first key", s.not_written, FAULTS_BY_KEY, FAULTS_BY_KEY);
 	check_access("of the thread, the second key", s.no_access, READS, WRITES);
 	pthread_barrier_wait(&s.look);
