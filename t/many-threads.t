@@ -43,6 +43,18 @@ for my $n (@crowds) {
 	push @{ $cost{restore} }, (spent() - $before) / $n;
 	$t->verify('every thread verifies itself', timeout => 300);
 }
+
+# With the greatest of all ids: cr-restore's own processes have others.
+my $max = slurp('/proc/sys/kernel/pid_max');
+spew('/proc/sys/kernel/ns_last_pid', $max - 1500);
+my $t = CRTarget->start('threads', title => 'the greatest ids', args => [2000]);
+$t->ready(120) or BAIL_OUT('no target');
+my ($id) = sort { $b <=> $a } map { m{(\d+)$} } glob("/proc/$t->{pid}/task/*");
+is($id, $max - 1, 'it has the last one');
+$t->checkpoint or BAIL_OUT('no image');
+$t->gone;
+$t->restore_detached and $t->verify('goes on', timeout => 300);
+
 for my $what (sort keys %cost) {
 	my ($few, $many) = @{ $cost{$what} }[0, -1];
 

@@ -41,6 +41,16 @@ static bool of_image(const struct restore *r, pid_t pid)
 	return false;
 }
 
+/* By a process or a thread; a group or a session is found when it is tried. */
+static bool is_taken(pid_t pid)
+{
+	int saved = errno;
+	bool taken = kill(pid, 0) == 0 || errno == EPERM;
+
+	errno = saved;
+	return taken;
+}
+
 long spare_clone(struct restore *r, struct clone_args *args)
 {
 	pid_t pid = highest_pid();
@@ -49,9 +59,12 @@ long spare_clone(struct restore *r, struct clone_args *args)
 	args->set_tid = (uint64_t)(uintptr_t)&pid;
 	args->set_tid_size = 1;
 	errno = EEXIST;
-	for (int tries = 0; got < 0 && errno == EEXIST && tries < TRIES && pid > 1; tries++, pid--)
-		if (!of_image(r, pid))
-			got = syscall(SYS_clone3, args, sizeof(*args));
+	for (int tries = 0; got < 0 && errno == EEXIST && tries < TRIES && pid > 1; pid--) {
+		if (of_image(r, pid) || is_taken(pid))
+			continue;
+		tries++;
+		got = syscall(SYS_clone3, args, sizeof(*args));
+	}
 	return got;
 }
 
