@@ -86,8 +86,11 @@ int main(void)
 		t_sleep_ms(1);
 	t_sleep_ms(20);
 	t_ready();
-	if (t_spoiled())
+	if (t_spoiled()) {
 		pthread_mutex_unlock(&mutex);
+		while (!got)
+			t_sleep_ms(1);
+	}
 	t_wait();
 	t_true("the waiter waits", !got);
 	if (!t_spoiled())
