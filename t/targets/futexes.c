@@ -4,10 +4,9 @@
  * shared with a child.  After the restore the waiters get them in their turn;
  * an owner that dies is noticed.
  */
-#include <pthread.h>
 #include <sys/mman.h>
 
-#include "target.h"
+#include "mutex.h"
 
 struct shared {
 	pthread_mutex_t pi, robust, both;
@@ -17,18 +16,6 @@ struct shared {
 static struct shared *s;
 static pthread_mutex_t mutex;
 static volatile bool waiting, got;
-
-static void make(pthread_mutex_t *m, int protocol, int robust, int pshared)
-{
-	pthread_mutexattr_t a;
-
-	pthread_mutexattr_init(&a);
-	pthread_mutexattr_setprotocol(&a, protocol);
-	pthread_mutexattr_setrobust(&a, robust);
-	pthread_mutexattr_setpshared(&a, pshared);
-	if (pthread_mutex_init(m, &a) != 0)
-		t_fatal("pthread_mutex_init");
-}
 
 static void *wait_for_it(void *arg)
 {

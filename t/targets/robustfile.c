@@ -4,10 +4,9 @@
  * the processes are killed: the restored ones hold them still, and who waits for one
  * gets it in its turn, and not as from an owner that died.
  */
-#include <pthread.h>
 #include <sys/mman.h>
 
-#include "target.h"
+#include "mutex.h"
 
 #define PAGE 4096
 #define LOCKS 3
@@ -21,16 +20,9 @@ static struct shared *s;
 static volatile bool waiting;
 static volatile int got = -1;
 
-static void make(pthread_mutex_t *m, int protocol)
+static void make_robust(pthread_mutex_t *m, int protocol)
 {
-	pthread_mutexattr_t a;
-
-	pthread_mutexattr_init(&a);
-	pthread_mutexattr_setprotocol(&a, protocol);
-	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
-	pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
-	if (pthread_mutex_init(m, &a) != 0)
-		t_fatal("pthread_mutex_init");
+	make(m, protocol, PTHREAD_MUTEX_ROBUST, PTHREAD_PROCESS_SHARED);
 }
 
 static void *wait_for_it(void *arg)
@@ -89,9 +81,9 @@ int main(void)
 		t_fatal("mmap");
 	s = (struct shared *)((char *)s + PAGE - 128);
 	for (int i = 0; i < LOCKS; i++)
-		make(&s->locks[i], i == 1 ? PTHREAD_PRIO_INHERIT : PTHREAD_PRIO_NONE);
-	make(&s->mine, PTHREAD_PRIO_NONE);
-	make(&s->died, PTHREAD_PRIO_NONE);
+		make_robust(&s->locks[i], i == 1 ? PTHREAD_PRIO_INHERIT : PTHREAD_PRIO_NONE);
+	make_robust(&s->mine, PTHREAD_PRIO_NONE);
+	make_robust(&s->died, PTHREAD_PRIO_NONE);
 	die_with_it();
 	child = start_child();
 	while (!s->owned)
