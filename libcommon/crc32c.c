@@ -37,17 +37,12 @@ static uint32_t crc_soft(uint32_t crc, const uint8_t *p, size_t len)
  */
 #define LANE 1360	/* bytes a stream, a multiple of 8 */
 
-static uint32_t shift_op[2];	/* for LANE and 2 * LANE zero bytes */
-
-/* crc of a message followed by n zero bytes, for the constant of the join */
-static uint32_t x_pow(size_t bits)
-{
-	uint32_t r = 0x80000000u;	/* x^0, reflected */
-
-	while (bits--)
-		r = r & 1 ? (r >> 1) ^ POLY : r >> 1;
-	return r;
-}
+/*
+ * For LANE and 2 * LANE zero bytes: the product of two reflected values is
+ * short of one bit, and the instruction reduces by 32 more, so that these are
+ * x^(8 * LANE - 33) and x^(16 * LANE - 33).
+ */
+static const uint32_t shift_op[2] = { 0x3f70cc6f, 0x5aa1f3cf };
 
 __attribute__((target("sse4.2,pclmul"))) static uint32_t shift(uint32_t crc, uint32_t op)
 {
@@ -62,12 +57,6 @@ __attribute__((target("sse4.2,pclmul"))) static uint32_t crc_hard(uint32_t crc, 
 {
 	uint64_t a = crc, b, c, w[3];
 
-	/* The product of two reflected values is short of one bit, and the
-	 * instruction reduces by 32 more: 8 * LANE - 33. */
-	if (len >= 3 * LANE && !shift_op[0]) {
-		shift_op[1] = x_pow(16 * LANE - 33);
-		shift_op[0] = x_pow(8 * LANE - 33);
-	}
 	while (len >= 3 * LANE) {
 		b = c = 0;
 		for (size_t i = 0; i < LANE; i += 8) {
