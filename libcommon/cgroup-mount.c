@@ -60,22 +60,26 @@ static void see_counts(struct cr_hierarchy *list, unsigned int count)
 			list[i].single |= has_option(list[i].controllers, name);
 }
 
-int cr_cgroup_hierarchies(char *text, struct cr_hierarchy *list, unsigned int max,
-			  unsigned int *count, struct cr_err *err)
+unsigned int cr_cgroup_hierarchies(char *text, struct cr_hierarchy *list, unsigned int max)
+{
+	struct cr_cgroup_line line;
+	unsigned int n = 0;
+
+	while (n < max && cr_cgroup_next(&text, &line))
+		list[n++] = (struct cr_hierarchy){ line.controllers, line.path, NULL, NULL, false };
+	return n;
+}
+
+int cr_cgroup_find_mounts(struct cr_hierarchy *list, unsigned int count, struct cr_err *err)
 {
 	cr_auto_free char *mounts = NULL;
-	struct cr_cgroup_line line;
 	char *save = NULL;
 
-	*count = 0;
-	while (*count < max && cr_cgroup_next(&text, &line))
-		list[(*count)++] =
-			(struct cr_hierarchy){ line.controllers, line.path, NULL, NULL, false };
 	if (cr_proc_read(getpid(), "mountinfo", &mounts, NULL, err) < 0)
 		return -1;
-	see_counts(list, *count);
+	see_counts(list, count);
 	for (char *l = strtok_r(mounts, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
-		if (see_mount(l, list, *count, err) < 0)
+		if (see_mount(l, list, count, err) < 0)
 			return -1;
 	return 0;
 }

@@ -18,9 +18,12 @@ struct cr_hierarchy {
 	bool single;			/* it has one cgroup only */
 };
 
-/* Those of this program; @text is cut up and must stay. */
-int cr_cgroup_hierarchies(char *text, struct cr_hierarchy *list, unsigned int max,
-			  unsigned int *count, struct cr_err *err) CR_MUST;
+/* Those of this program; @text is cut up and must stay.  Returns how many. */
+unsigned int cr_cgroup_hierarchies(char *text, struct cr_hierarchy *list, unsigned int max);
+
+/* Finds .mount, .root and .single of them. */
+int cr_cgroup_find_mounts(struct cr_hierarchy *list, unsigned int count,
+			  struct cr_err *err) CR_MUST;
 
 static inline bool cr_cgroup_is_v2(const struct cr_hierarchy *h)
 {

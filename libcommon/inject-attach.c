@@ -22,6 +22,8 @@
 #include "proc.h"
 
 #define DATA_LENGTH (AGENT_LENGTH - AGENT_CTL)
+#define OFTEN_VECTOR 16384
+#define OFTEN_DATA 8192
 
 /*
  * The segment of an agent that has left serves the next one of the same user:
@@ -109,6 +111,14 @@ int agent_make_segment(struct cr_agent *a, struct cr_err *err)
 	return make_spare(a->euid, err) < 0 || !take_spare(a) ? -1 : 0;
 }
 
+/* What a vector of some length and the thread that runs it will touch. */
+static void prefault_spare(void)
+{
+	cr_prefault(spare.local + AGENT_CTL, AGENT_STACK_TOP - AGENT_CTL);
+	cr_prefault(spare.local + AGENT_VECTOR, OFTEN_VECTOR);
+	cr_prefault(spare.local + AGENT_DATA, OFTEN_DATA);
+}
+
 void cr_agent_prepare(pid_t pid)
 {
 	cr_auto_free char *status = NULL;
@@ -120,7 +130,7 @@ void cr_agent_prepare(pid_t pid)
 		return;
 	ids = cr_proc_field(status, "Uid");
 	if (ids && sscanf(ids, "%*u %u", &euid) == 1 && make_spare(euid, &ignored) == 0)
-		cr_prefault(spare.local + AGENT_CTL, AGENT_LENGTH - AGENT_CTL);
+		prefault_spare();
 }
 
 int agent_call_kept(struct cr_agent *a, long nr, const uint64_t args[6], long *result,

@@ -24,6 +24,7 @@ struct text {
 	size_t pos;
 	size_t fill;
 	bool eof;
+	bool brief;	/* of maps, not smaps */
 	size_t skip;	/* from the end of the last header line to its VmFlags */
 };
 
@@ -338,15 +339,19 @@ static int entry(struct text *t, struct cr_maps *maps, struct cr_err *err)
 	struct cr_map *m;
 
 	head_end = memchr(head, '\n', t->fill - t->pos);
-	vmflags = head_end ? find_vmflags(t, head_end) : NULL;
-	end = vmflags ? memchr(vmflags, '\n', t->fill - (size_t)(vmflags - t->buf)) : NULL;
+	vmflags = head_end && !t->brief ? find_vmflags(t, head_end) : NULL;
+	end = t->brief ? head_end :
+	      vmflags  ? memchr(vmflags, '\n', t->fill - (size_t)(vmflags - t->buf)) :
+			 NULL;
 	if (!end)
 		return 0;
 	m = new_map(maps, err);
 	if (!m || parse_head(maps, m, head, head_end, err) < 0)
 		return -1;
-	parse_pkey(m, head_end, vmflags);
-	parse_flags(m, vmflags + sizeof(VMFLAGS) - 1);
+	if (vmflags) {
+		parse_pkey(m, head_end, vmflags);
+		parse_flags(m, vmflags + sizeof(VMFLAGS) - 1);
+	}
 	if (m->odd & CR_MAP_HUGETLB)
 		parse_page_size(m, head_end, vmflags);
 	maps->count++;
@@ -377,17 +382,17 @@ static int read_entries(struct text *t, struct cr_maps *maps, struct cr_err *err
 	return 0;
 }
 
-int cr_maps_read(pid_t pid, struct cr_maps *out, struct cr_err *err)
+static int read_maps(pid_t pid, bool brief, struct cr_maps *out, struct cr_err *err)
 {
 	cr_auto_free char *buf = malloc(BUF_SIZE);
 	cr_auto_fd int fd = -1;
-	struct text t = { .buf = buf };
+	struct text t = { .buf = buf, .brief = brief };
 	char path[64];
 
 	memset(out, 0, sizeof(*out));
 	if (!buf)
 		return cr_err_sys(err, "out of memory");
-	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, brief ? "maps" : "smaps");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return cr_err_sys(err, "unable to open %s", path);
@@ -397,6 +402,16 @@ int cr_maps_read(pid_t pid, struct cr_maps *out, struct cr_err *err)
 		return cr_err_wrap(err, "pid %d", (int)pid);
 	}
 	return 0;
+}
+
+int cr_maps_read(pid_t pid, struct cr_maps *out, struct cr_err *err)
+{
+	return read_maps(pid, false, out, err);
+}
+
+int cr_maps_read_brief(pid_t pid, struct cr_maps *out, struct cr_err *err)
+{
+	return read_maps(pid, true, out, err);
 }
 
 void cr_maps_free(struct cr_maps *maps)

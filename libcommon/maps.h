@@ -58,6 +58,9 @@ struct cr_maps {
 };
 
 int cr_maps_read(pid_t pid, struct cr_maps *out, struct cr_err *err) CR_MUST;
+/* Without what only smaps has, which takes a walk of all pages: .flags, .odd, .pkey
+ * and .huge_shift are 0. */
+int cr_maps_read_brief(pid_t pid, struct cr_maps *out, struct cr_err *err) CR_MUST;
 void cr_maps_free(struct cr_maps *maps);
 
 /*

@@ -133,10 +133,22 @@ void cr_proc_unescape(char *s)
 	*out = '\0';
 }
 
+/* Of a line of numbers with a space before each. */
+static bool next_number(char **p, uint64_t *value)
+{
+	char *from = *p + 1;
+
+	if (**p != ' ' || (*from != '-' && (*from < '0' || *from > '9')))
+		return false;
+	errno = 0;
+	*value = *from == '-' ? (uint64_t)strtoll(from, p, 10) : strtoull(from, p, 10);
+	return *p != from && !errno;
+}
+
 int cr_proc_stat(pid_t pid, struct cr_proc_stat *st, struct cr_err *err)
 {
 	cr_auto_free char *text = NULL;
-	char *open_paren, *p, *save = NULL, *word;
+	char *open_paren, *p;
 	size_t n;
 
 	memset(st, 0, sizeof(*st));
@@ -154,15 +166,10 @@ int cr_proc_stat(pid_t pid, struct cr_proc_stat *st, struct cr_err *err)
 	st->state = p[2];
 	st->field[1] = (uint64_t)pid;
 	p += 3;
-	for (int i = 4; i <= 52 && (word = strtok_r(p, " \n", &save)); i++, p = NULL) {
-		int64_t v;
-
-		if (word[0] == '-' && cr_parse_i64(word, 10, INT64_MIN, 0, &v) == 0)
-			st->field[i] = (uint64_t)v;
-		else if (cr_parse_u64(word, 10, 0, UINT64_MAX, &st->field[i]) < 0)
+	for (int i = 4; i <= 52 && *p && *p != '\n'; i++)
+		if (!next_number(&p, &st->field[i]))
 			return cr_err_set(err, CR_SYSTEM, "/proc/%d/stat: not understood",
 					  (int)pid);
-	}
 	return 0;
 }
 

@@ -33,6 +33,7 @@ struct cr_stage {
 	struct cr_session *session;
 	Cr__Header *header;
 	bool pipe_out;
+	bool holds;	/* the freeze waits for it */
 	bool refused;
 	bool session_gone;	/* it could not be reached */
 	Cr__Counter counters[MAX_COUNTERS];
@@ -122,14 +123,28 @@ static int put_stats(struct cr_stage *st, struct cr_err *err)
 	return cr_stage_put(st, CR_KIND_STATS, &stats, err);
 }
 
-/* The Header: pass it on at once; the tail tells the warden that all is up. */
 /* The warden stays frozen for stages only: say that we are one. */
 static void greet(struct cr_stage *st)
 {
 	struct cr_err ignored;
 
-	if (st->pipe_out && st->header->session[0] && cr_stage_session(st, &ignored))
+	if (!st->pipe_out || !st->header->session[0] || !cr_stage_session(st, &ignored))
+		return;
+	st->holds = st->ops->hold_ms > 0;
+	if (st->holds)
+		(void)!cr_session_hold(st->session, st->ops->hold_ms, &ignored);
+	else
 		(void)!cr_session_hello(st->session, &ignored);
+}
+
+void cr_stage_prepared(struct cr_stage *st)
+{
+	struct cr_err ignored;
+
+	/* Of a freeze that has failed since, the stream says why. */
+	if (st->holds)
+		(void)!cr_session_hold(st->session, 0, &ignored);
+	st->holds = false;
 }
 
 /*
@@ -185,6 +200,7 @@ static int while_waiting(struct cr_stage *st, struct cr_err *err)
 	return ret == 0 ? await_input(st, err) : ret < 0 ? -1 : 0;
 }
 
+/* The Header: pass it on at once; the tail tells the warden that all is up. */
 static int begin(struct cr_stage *st, const struct cr_record *rec, struct cr_err *err)
 {
 	st->header = cr_record_unpack(rec, err);
@@ -196,11 +212,12 @@ static int begin(struct cr_stage *st, const struct cr_record *rec, struct cr_err
 	if (st->out && cr_writer_copy(st->out, rec, err) < 0)
 		return -1;
 	greet(st);
-	/* Before the stages behind hear of it: the freeze waits for the last. */
-	if (st->ops->start && st->ops->start(st, st->ctx, err) < 0)
-		return -1;
+	/* The stages behind prepare themselves at the same time. */
 	if (st->out && cr_writer_flush(st->out, err) < 0)
 		return -1;
+	if (st->ops->start && st->ops->start(st, st->ctx, err) < 0)
+		return -1;
+	cr_stage_prepared(st);
 	if (!st->pipe_out && st->header->session[0]) {
 		struct cr_err ignored;
 
@@ -342,7 +359,6 @@ int cr_stage_run(const struct cr_stage_ops *ops, void *ctx)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);	/* some have a child to wait for */
 	raise_limit();
-	cr_prefault_program();
 	if (run(&st, &err) < 0) {
 		if (st.session_gone && !err.told)
 			learn_why(&st, &err);

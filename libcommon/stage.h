@@ -26,8 +26,10 @@ struct cr_stage;
 
 struct cr_stage_ops {
 	/* The Header has come; cr_stage_header() and cr_stage_session() work.
-	 * Nothing is frozen before it returns: the place to prepare. */
+	 * The place to prepare: nothing is frozen before it returns, when it takes
+	 * no longer than ->hold_ms (0: not at all, but for the tail). */
 	int (*start)(struct cr_stage *st, void *ctx, struct cr_err *err);
+	uint32_t hold_ms;
 	/* A record has come: @msg is its decoded payload (NULL: unknown, or none
 	 * of the kinds in ->wants).
 	 * Called before the record is copied on, so that work on it is ordered. */
@@ -49,6 +51,9 @@ struct cr_stage_ops {
 int cr_stage_run(const struct cr_stage_ops *ops, void *ctx);
 
 const Cr__Header *cr_stage_header(const struct cr_stage *st);
+
+/* In ->start(): what comes now need not be done when the freeze begins. */
+void cr_stage_prepared(struct cr_stage *st);
 
 /* The session of the freeze, opened when first asked for. */
 struct cr_session *cr_stage_session(struct cr_stage *st, struct cr_err *err) CR_MUST;

@@ -16,23 +16,34 @@ static int refuse(pid_t pid, const char *why, struct cr_err *err)
 	return cr_err_set(err, CR_REFUSED, "pid %d: %s", (int)pid, why);
 }
 
-/* This program would hang as soon as it had stopped its own ancestor. */
-static int check_ancestors(pid_t root, struct cr_err *err)
+static bool is_among(pid_t pid, const pid_t *list, unsigned int n)
 {
+	while (n && list[n - 1] != pid)
+		n--;
+	return n;
+}
+
+/* This program would hang as soon as it had stopped its own ancestor. */
+int cr_tree_check_caller(pid_t root, const pid_t *others, unsigned int n, struct cr_err *err)
+{
+	static pid_t stranger;
 	struct cr_proc_stat st;
 	struct cr_err ignored;
 	pid_t pid = getpid();
 
+	if (root == stranger)
+		return 0;
 	if (root == pid)
 		return refuse(root, "it is this program itself", err);
 	for (int i = 0; i < MAX_DEPTH && pid > 0; i++) {
 		if (pid == root)
 			return refuse(root, "this program descends from it and would freeze itself",
 				      err);
-		if (cr_proc_stat(pid, &st, &ignored) < 0)
-			return 0;
+		if (is_among(pid, others, n) || cr_proc_stat(pid, &st, &ignored) < 0)
+			break;
 		pid = (pid_t)st.field[CR_STAT_PPID];
 	}
+	stranger = root;
 	return 0;
 }
 
@@ -59,7 +70,7 @@ int tree_check_root(pid_t root, struct cr_err *err)
 	if (tgid && strtol(tgid, NULL, 10) != root)
 		return cr_err_set(err, CR_REFUSED, "pid %d: it is a thread of process %ld",
 				  (int)root, strtol(tgid, NULL, 10));
-	return check_ancestors(root, err);
+	return cr_tree_check_caller(root, NULL, 0, err);
 }
 
 bool tree_may_vfork(const struct cr_process *p)

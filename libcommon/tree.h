@@ -62,6 +62,15 @@ struct cr_tree {
 };
 
 /*
+ * Refuses the caller itself and its ancestors.  Who is none never becomes one:
+ * what has been asked once, cr_tree_freeze() does not ask again.  The @n in
+ * @others are known not to descend from @root, which may be among them: who
+ * descends from another of them is not looked at further.
+ */
+int cr_tree_check_caller(pid_t root, const pid_t *others, unsigned int n,
+			 struct cr_err *err) CR_MUST;
+
+/*
  * @timeout_ms 0: none.  @recurse false: this process only.
  * Refused: a kernel thread, init, an ancestor of the caller, one that is
  * traced already, and what cannot be stopped in time.

@@ -46,13 +46,10 @@ static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
 {
 	uint64_t until = cr_now_ns() + sleep_ms * 1000000;
 	pid_t root = (pid_t)cr_stage_header(st)->root_pid;
-	struct cr_session *session = cr_stage_session(st, err);
 	bool frozen = false;
 	FILE *f;
 
 	(void)ctx;
-	if (!session || (hold_ms && cr_session_hold(session, (uint32_t)hold_ms, err) < 0))
-		return -1;
 	while (cr_now_ns() < until) {
 		frozen |= is_traced(root);
 		usleep(1000);
@@ -62,12 +59,12 @@ static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
 		return cr_err_sys(err, "%s", file);
 	if (dies)
 		raise(SIGKILL);
-	return hold_ms ? cr_session_hold(session, 0, err) : 0;
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	const struct cr_stage_ops ops = { .start = start };
+	struct cr_stage_ops ops = { .start = start };
 	bool bad = false;
 	int c;
 
@@ -87,5 +84,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: stage [-H MS] [-s MS] [-d] -o FILE\n");
 		return 100;
 	}
+	ops.hold_ms = (uint32_t)hold_ms;
 	return cr_stage_run(&ops, NULL);
 }

@@ -56,15 +56,11 @@ static const struct cr_opt_spec spec = {
 static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
 {
 	struct dump *d = ctx;
-	struct cr_err ignored;
 
 	d->st = st;
 	if (!cr_stage_session(st, err))
 		return cr_err_wrap(err, "the stream comes from no freeze that lasts");
-	/* Of a freeze that has failed since, the stream says why. */
-	(void)!cr_session_hold(cr_stage_session(st, err), HOLD_MS, &ignored);
 	scan_prepare(d, (pid_t)cr_stage_header(st)->root_pid);
-	(void)!cr_session_hold(cr_stage_session(st, err), 0, &ignored);
 	return 0;
 }
 
@@ -113,7 +109,7 @@ static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 	struct dump *d = ctx;
 
 	for (unsigned int i = 0; i < d->n_procs; i++)
-		if (fs_dump(d, d->procs[i], err) < 0)
+		if (fs_dump(d, d->procs[i], false, err) < 0)
 			return cr_err_wrap(err, "pid %d", (int)d->procs[i]->pid);
 	if (files_finish(d, err) < 0)
 		return -1;
@@ -153,6 +149,7 @@ int main(int argc, char **argv)
 	static const struct cr_stage_ops ops = {
 		.wants = wants,
 		.start = start,
+		.hold_ms = HOLD_MS,
 		.record = record,
 		.finish = finish,
 	};

@@ -42,6 +42,7 @@ struct process {
 	const struct file *carrier;	/* no process of the tree, see flight.h */
 	struct process *same;	/* it shares that one's table (CLONE_FILES) */
 	struct process *same_fs;	/* ... working directory (CLONE_FS) */
+	bool fs_done;
 	bool shares_vm;		/* it shares its memory with another one */
 };
 
@@ -151,8 +152,9 @@ void **kind_state(struct dump *d, const struct file_kind *kind);
 int process_dump(struct dump *d, const Cr__Task *task, struct cr_err *err) CR_MUST;
 void process_free(struct process *p);
 int table_dump(struct dump *d, struct process *p, struct cr_err *err) CR_MUST;
-/* At the end: a deleted directory must be known to the whole stream. */
-int fs_dump(struct dump *d, const struct process *p, struct cr_err *err) CR_MUST;
+/* At the end, unless all is plain: a deleted directory must be known to the whole
+ * stream, and one of a thread's may be of any process. */
+int fs_dump(struct dump *d, struct process *p, bool early, struct cr_err *err) CR_MUST;
 
 /* What descriptor @fd of the process refers to; NULL: it has none. */
 struct file *process_file(const struct process *p, int fd);

@@ -200,7 +200,7 @@ int process_dump(struct dump *d, const Cr__Task *task, struct cr_err *err)
 		goto fail;
 	if (check_threads(d, task, err) < 0 || sem_check(d, p, task, err) < 0)
 		return -1;
-	return table_dump(d, p, err);
+	return table_dump(d, p, err) < 0 ? -1 : fs_dump(d, p, true, err);
 fail:
 	process_free(p);
 	return -1;

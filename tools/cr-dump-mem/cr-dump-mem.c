@@ -61,18 +61,9 @@ static int prepare(struct cr_stage *st, struct dump *d, struct cr_err *err)
 
 static int start(struct cr_stage *st, void *ctx, struct cr_err *err)
 {
-	struct cr_session *session;
-	struct cr_err ignored;
-
 	if (prepare(st, ctx, err) < 0)
 		return -1;
-	session = cr_stage_session(st, err);
-	if (!session)
-		return -1;
-	/* Of a freeze that has failed since, the stream says why. */
-	(void)!cr_session_hold(session, HOLD_MS, &ignored);
 	warm_up(ctx, (pid_t)cr_stage_header(st)->root_pid);
-	(void)!cr_session_hold(session, 0, &ignored);
 	return 0;
 }
 
@@ -97,7 +88,12 @@ static int idle(struct cr_stage *st, void *ctx, struct cr_err *err)
 	struct dump *d = ctx;
 	const struct target *t = &d->targets[d->next_target];
 
-	(void)st;
+	/* Once, when there are no targets yet. */
+	if (d->frozen && d->small && !d->n_targets) {
+		d->small = false;
+		mm_look_ahead(d, (pid_t)cr_stage_header(st)->root_pid);
+		return 1;
+	}
 	if (d->next_target == d->n_targets)
 		return 0;
 	d->next_target++;
@@ -110,8 +106,10 @@ static int record(struct cr_stage *st, void *ctx, const struct cr_record *rec, c
 		  struct cr_err *err)
 {
 	const Cr__Task *task = msg;
+	struct dump *d = ctx;
 
 	(void)st;
+	d->frozen = true;
 	if (rec->kind != CR_KIND_TASK || task->state == CR__TASK_STATE__ZOMBIE || task->vm_same_as)
 		return 0;
 	if (task->dead_leader && !task->n_tids)
@@ -132,6 +130,8 @@ static int finish(struct cr_stage *st, void *ctx, struct cr_err *err)
 static void release(struct dump *d)
 {
 	pool_free(d->pool);
+	if (d->ahead_of)
+		cr_maps_free(&d->ahead);
 	free(d->lister);
 	loans_free(d->loans);
 	files_free(d->files);
@@ -145,6 +145,7 @@ int main(int argc, char **argv)
 	static const struct cr_stage_ops ops = {
 		.wants = wants,
 		.start = start,
+		.hold_ms = HOLD_MS,
 		.record = record,
 		.idle = idle,
 		.finish = finish,

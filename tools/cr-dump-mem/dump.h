@@ -41,6 +41,10 @@ struct dump {
 	struct target *targets;
 	size_t n_targets;
 	size_t next_target;	/* those before it are done */
+	bool small;		/* the root was, before the freeze */
+	bool frozen;		/* a record that says so has come */
+	pid_t ahead_of;		/* whose maps these are; 0: nobody's */
+	struct cr_maps ahead;
 	bool rehearsal;		/* nothing is frozen yet, and nothing is said; see warm.h */
 	uint64_t n_mappings;
 	uint64_t n_spaces;	/* address spaces so far */
@@ -49,6 +53,9 @@ struct dump {
 
 /* All of one process; its pages may still be on their way when it returns. */
 int mm_dump(struct dump *d, const struct target *t, struct cr_err *err) CR_MUST;
+
+/* The first step of it, before it is known what there is to be dumped. */
+void mm_look_ahead(struct dump *d, pid_t eye);
 
 /* Give the batch to the pool, or without -D show it; takes it. */
 int pages_add(struct dump *d, struct batch *b, struct cr_err *err) CR_MUST;

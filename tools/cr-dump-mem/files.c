@@ -270,8 +270,11 @@ static int look_odd(const char *path, const struct stat *sb, unsigned long magic
 	return 1;
 }
 
+/* Whatever the kernel makes for itself has no name. */
 static bool is_of_kernel(const struct dump *d, const struct stat *sb)
 {
+	if (sb->st_nlink)
+		return false;
 	return sb->st_dev == d->files->shm_dev || cr_huge_own_shift(sb->st_dev);
 }
 

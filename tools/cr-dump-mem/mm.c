@@ -362,13 +362,34 @@ static int fill_exe(struct work *w, struct cr_err *err)
 			       err);
 }
 
+static int read_maps(struct work *w, struct cr_err *err)
+{
+	struct dump *d = w->d;
+
+	if (d->rehearsal)
+		return cr_maps_read_brief(w->t->eye, &w->maps, err);
+	if (d->ahead_of != w->t->eye)
+		return cr_maps_read(w->t->eye, &w->maps, err);
+	w->maps = d->ahead;
+	d->ahead_of = 0;
+	return 0;
+}
+
+void mm_look_ahead(struct dump *d, pid_t eye)
+{
+	struct cr_err ignored;
+
+	if (cr_maps_read(eye, &d->ahead, &ignored) == 0)
+		d->ahead_of = eye;
+}
+
 static int build(struct work *w, struct cr_err *err)
 {
 	cr_auto_free char *auxv = NULL;
 	size_t auxv_len;
 
-	if (cr_maps_read(w->t->eye, &w->maps, err) < 0 || fill_vmas(w, err) < 0 ||
-	    find_pages(w, err) < 0 || fill_layout(w, err) < 0 || fill_exe(w, err) < 0 ||
+	if (read_maps(w, err) < 0 || fill_vmas(w, err) < 0 || find_pages(w, err) < 0 ||
+	    fill_layout(w, err) < 0 || fill_exe(w, err) < 0 ||
 	    cr_proc_read(w->t->eye, "auxv", &auxv, &auxv_len, err) < 0)
 		return -1;
 	w->mm.pid = (uint32_t)w->t->pid;

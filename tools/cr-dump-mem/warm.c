@@ -13,6 +13,8 @@
 
 #define MAX_DEPTH 64
 #define WORTH_A_LOOK (16u << 20)
+#define QUICKLY (2u << 20)
+#define FEW_MAPPINGS 256
 
 /* Names in status (4.5) of what may have to be written, beside RssAnon. */
 static const char *const sizes[] = { "RssShmem", "VmSwap", "HugetlbPages" };
@@ -75,6 +77,7 @@ void warm_up(struct dump *d, pid_t root)
 	const struct target t = { .pid = root, .eye = root };
 	struct cr_vdso vdso;
 	struct cr_err ignored;
+	uint64_t bytes;
 
 	if (cr_vdso_own(&vdso, &ignored) < 0)
 		return;
@@ -82,7 +85,13 @@ void warm_up(struct dump *d, pid_t root)
 	if (mm_dump(d, &t, &ignored) == 0)
 		cr_debug("rehearsed with pid %d", (int)root);
 	d->rehearsal = false;
+	bytes = tree_bytes(root, 0);
+	d->small = bytes <= QUICKLY && d->n_mappings <= FEW_MAPPINGS;
 	d->n_mappings = 0;
-	if (d->pool)
-		pool_reserve(d->pool, tree_bytes(root, 0));
+	if (!d->pool)
+		return;
+	/* It takes less than the first record does. */
+	if (d->small)
+		cr_stage_prepared(d->st);
+	pool_reserve(d->pool, bytes);
 }

@@ -2,8 +2,10 @@
 #include "cgroups.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cgroup-mount.h"
@@ -23,13 +25,31 @@ static unsigned int n_hierarchies;
 static char **known;
 static uint32_t n_known;
 
-int cgroups_prepare(struct cr_err *err)
+/* They are looked for once, when a process with many threads needs them. */
+static bool know_mounts(void)
+{
+	static bool asked, known_now;
+	struct cr_err ignored;
+
+	if (!asked)
+		known_now = cr_cgroup_find_mounts(hierarchies, n_hierarchies, &ignored) == 0;
+	asked = true;
+	return known_now;
+}
+
+int cgroups_prepare(pid_t root, struct cr_err *err)
 {
 	static char *text;
+	struct stat sb;
+	char dir[32];
 
 	if (cr_proc_read(getpid(), "cgroup", &text, NULL, err) < 0)
 		return err->errnum == ENOENT ? 0 : -1;
-	return cr_cgroup_hierarchies(text, hierarchies, MAX_HIERARCHIES, &n_hierarchies, err);
+	n_hierarchies = cr_cgroup_hierarchies(text, hierarchies, MAX_HIERARCHIES);
+	snprintf(dir, sizeof(dir), "/proc/%d/task", (int)root);
+	if (stat(dir, &sb) == 0 && sb.st_nlink > FEW_THREADS + 2)
+		(void)know_mounts();
+	return 0;
 }
 
 static bool find(const char *text, uint32_t *id)
@@ -115,7 +135,7 @@ bool cgroups_may_differ(const struct cr_process *p, uint32_t id)
 
 	if (!id || p->n_threads < 2)
 		return false;
-	if (!tids || !text || p->n_threads <= FEW_THREADS)
+	if (!tids || !text || p->n_threads <= FEW_THREADS || !know_mounts())
 		return true;
 	for (unsigned int k = 0; k < p->n_threads; k++)
 		tids[k] = p->threads[k].tid;

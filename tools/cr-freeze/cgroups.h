@@ -16,8 +16,8 @@
 #include "stream.h"
 #include "tree.h"
 
-/* Before the freeze: where this program is, and what is mounted. */
-int cgroups_prepare(struct cr_err *err) CR_MUST;
+/* Before the freeze: where this program is, and what is needed for the root's threads. */
+int cgroups_prepare(pid_t root, struct cr_err *err) CR_MUST;
 
 /* The id of the Cgroups record of a thread, which is put when it is a new one;
  * 0: the kernel has no cgroups. */

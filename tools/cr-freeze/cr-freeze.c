@@ -19,10 +19,10 @@
 #include "msg.h"
 #include "near.h"
 #include "opt.h"
-#include "prefault.h"
 #include "proc.h"
 #include "records.h"
 #include "refuse.h"
+#include "scheduling.h"
 #include "server.h"
 #include "stage-end.h"
 
@@ -178,8 +178,11 @@ static int hold_while(char **argv)
 static int emit(struct cr_writer *w, const struct cr_tree *tree, struct near *near,
 		const struct sleepers *sl, unsigned int *refused, struct cr_err *err)
 {
-	cr_auto_free struct kin *kin = kin_read(tree, near, err);
+	cr_auto_free struct kin *kin = NULL;
 
+	if (records_first(w, tree, err) < 0)
+		return -1;
+	kin = kin_read(tree, near, err);
 	if (!kin || refuse_tree(w, tree, kin, opts.shell_job, refused, err) < 0 ||
 	    records_tree(w, tree, kin, sl, err) < 0)
 		return -1;
@@ -202,20 +205,19 @@ static int check_alive(const struct cr_tree *tree, struct cr_err *err)
 }
 
 /* Everything between the first and the last moment of the freeze. */
-static int frozen(struct server *srv, struct cr_writer *w, enum finish how, struct cr_err *err)
+static int frozen(struct server *srv, struct cr_writer *w, struct near *near, enum finish how,
+		  struct cr_err *err)
 {
 	struct sleepers *sl = sleepers_sample(opts.pid);
 	struct ending ending = { .how = how, .srv = srv };
 	unsigned int refused = 0;
 	struct cr_tree *tree;
-	struct near near;
 	int ret;
 
-	near_sample(&near, opts.pid);
 	ret = freeze(&tree, err);
 	if (ret == 0) {
 		cr_fault("frozen");
-		ret = emit(w, tree, &near, sl, &refused, err);
+		ret = emit(w, tree, near, sl, &refused, err);
 		if ((ret < 0 || refused) && check_alive(tree, err) < 0)
 			ret = -1;
 		if (refused)
@@ -231,7 +233,6 @@ static int frozen(struct server *srv, struct cr_writer *w, enum finish how, stru
 	}
 	cgroup_end(cgroup);
 	sleepers_free(sl);
-	near_release(&near);
 	if (ret < 0)
 		return -1;
 	if (ret == 0)
@@ -239,20 +240,36 @@ static int frozen(struct server *srv, struct cr_writer *w, enum finish how, stru
 	return ret > 0 && !refused ? 0 : CR_REFUSED;
 }
 
+/* What need not be done while the tree is frozen. */
+static int prepare(const struct near *near, struct cr_err *err)
+{
+	if (cr_tree_check_caller(opts.pid, near->list, near->count, err) < 0 ||
+	    cgroups_prepare(opts.pid, err) < 0 || refuse_prepare(err) < 0 ||
+	    scheduling_prepare(err) < 0)
+		return -1;
+	cr_agent_prepare(opts.pid);
+	return 0;
+}
+
 static int run(struct server **srv, struct cr_writer **w, enum finish how, struct cr_err *err)
 {
+	struct near near;
+	int ret;
+
 	if (server_open(srv, err) < 0 || cr_stage_open_stdout(w, err) < 0 ||
-	    look_at_cgroup(err) < 0 || cgroups_prepare(err) < 0 || refuse_prepare(err) < 0 ||
+	    look_at_cgroup(err) < 0 ||
 	    records_header(*w, server_name(*srv), opts.pid, opts.shell_job, err) < 0 ||
 	    cr_writer_flush(*w, err) < 0)
 		return -1;
 	cr_fault("header");
-	cr_prefault_program();
-	cr_agent_prepare(opts.pid);
-	if (cr_stage_is_pipe(STDOUT_FILENO) &&
-	    server_wait_ready(*srv, STDOUT_FILENO, READY_MS, err) < 0)
-		return -1;
-	return frozen(*srv, *w, how, err);
+	near_sample(&near, opts.pid);
+	ret = prepare(&near, err);
+	if (ret == 0 && cr_stage_is_pipe(STDOUT_FILENO))
+		ret = server_wait_ready(*srv, STDOUT_FILENO, READY_MS, err);
+	if (ret == 0)
+		ret = frozen(*srv, *w, &near, how, err);
+	near_release(&near);
+	return ret;
 }
 
 int main(int argc, char **argv)

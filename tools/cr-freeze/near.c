@@ -2,8 +2,8 @@
 #include "near.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "clean.h"
 #include "list.h"
@@ -11,6 +11,7 @@
 
 #define MAX_DEPTH 64
 #define MAX_THREADS 64
+#define MAX_NEW 64
 
 static int add(struct near *n, pid_t pid, struct cr_err *err)
 {
@@ -52,10 +53,12 @@ static int find(struct near *n, struct cr_err *err)
 /* Of our pid namespace, where whoever is made in one below it has a pid, too. */
 static long newest(void)
 {
-	cr_auto_file FILE *f = fopen("/proc/sys/kernel/ns_last_pid", "re");
-	long pid;
+	cr_auto_free char *text = NULL;
+	struct cr_err ignored;
 
-	return f && fscanf(f, "%ld", &pid) == 1 ? pid : -1;
+	if (cr_proc_read(getpid(), "../sys/kernel/ns_last_pid", &text, NULL, &ignored) < 0)
+		return -1;
+	return strtol(text, NULL, 10);
 }
 
 void near_sample(struct near *n, pid_t root)
@@ -67,11 +70,31 @@ void near_sample(struct near *n, pid_t root)
 		n->newest = -1;
 }
 
-int near_renew(struct near *n, struct cr_err *err)
+static bool in_tree(const struct cr_tree *tree, pid_t id)
 {
-	long now = newest();
+	for (unsigned int i = 0; i < tree->count; i++) {
+		const struct cr_process *p = tree->procs[i];
 
-	return now >= 0 && now == n->newest ? 0 : find(n, err);
+		if (p->pid == id)
+			return true;
+		for (unsigned int k = 0; k < p->n_threads; k++)
+			if (p->threads[k].tid == id)
+				return true;
+	}
+	return false;
+}
+
+int near_renew(struct near *n, const struct cr_tree *tree, struct cr_err *err)
+{
+	long now = newest(), since = n->newest;
+
+	/* Often it was the pipeline itself that took ids since. */
+	if (now < 0 || since < 0 || now < since || now - since > MAX_NEW)
+		return find(n, err);
+	while (since++ < now)
+		if (!in_tree(tree, (pid_t)since) && add(n, (pid_t)since, err) < 0)
+			return -1;
+	return 0;
 }
 
 void near_release(struct near *n)

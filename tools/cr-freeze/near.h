@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "err.h"
+#include "tree.h"
 
 struct near {
 	pid_t root;
@@ -26,8 +27,8 @@ struct near {
 /* Before the freeze; what fails is done by near_renew(). */
 void near_sample(struct near *n, pid_t root);
 
-/* Once the tree is frozen. */
-int near_renew(struct near *n, struct cr_err *err) CR_MUST;
+/* Once the tree is frozen: with all that may have come since, relatives or not. */
+int near_renew(struct near *n, const struct cr_tree *tree, struct cr_err *err) CR_MUST;
 
 void near_release(struct near *n);
 

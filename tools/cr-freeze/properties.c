@@ -55,33 +55,29 @@ static int fill_autogroup(pid_t pid, Cr__Task *m, struct cr_err *err)
 const char *properties_label(pid_t pid, const char *file)
 {
 	static char label[1024];
+	static bool none;
 	cr_auto_free char *text = NULL;
 	struct cr_err ignored;
 	char name[64];
 
 	snprintf(name, sizeof(name), "attr/%s", file);
-	/* EINVAL: no security module has labels. */
-	if (cr_proc_read(pid, name, &text, NULL, &ignored) < 0)
+	if (none)
 		return NULL;
+	/* EINVAL: no security module has labels; the first process knows. */
+	if (cr_proc_read(pid, name, &text, NULL, &ignored) < 0) {
+		none = !label[0] && (ignored.errnum == EINVAL || ignored.errnum == ENOENT);
+		return NULL;
+	}
 	snprintf(label, sizeof(label), "%.*s", (int)strcspn(text, "\n"), text);
 	return label;
 }
 
-/* Whether there are labels at all, the first process knows. */
-static void fill_label(pid_t pid, Cr__Task *m)
-{
-	static int labels;
-	const char *label = labels < 0 ? NULL : properties_label(pid, "current");
-
-	if (!labels)
-		labels = label ? 1 : -1;
-	if (label)
-		m->lsm_label = (char *)label;
-}
-
 int properties_fill(pid_t pid, Cr__Task *m, struct cr_err *err)
 {
-	fill_label(pid, m);
+	const char *label = properties_label(pid, "current");
+
+	if (label)
+		m->lsm_label = (char *)label;
 	return fill_coredump_filter(pid, m, err) < 0 || fill_login_uid(pid, m, err) < 0 ||
 			       fill_autogroup(pid, m, err) < 0 ?
 		       -1 :

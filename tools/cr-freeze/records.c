@@ -383,6 +383,15 @@ static int put_process(struct cr_writer *w, const struct cr_tree *tree, struct c
 	return 0;
 }
 
+int records_first(struct cr_writer *w, const struct cr_tree *tree, struct cr_err *err)
+{
+	uint32_t id;
+
+	if (cgroups_of(w, cr_process_eye(tree->procs[0]), &id, err) < 0)
+		return -1;
+	return cr_writer_flush(w, err);
+}
+
 int records_tree(struct cr_writer *w, const struct cr_tree *tree, const struct kin *kin,
 		 const struct sleepers *sl, struct cr_err *err)
 {

@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,6 @@ struct check {
 	struct cr_writer *w;
 	const struct cr_tree *tree;
 	bool shell_job;
-	bool no_labels;		/* no security module has any */
 	unsigned int count;
 };
 
@@ -55,33 +55,39 @@ static const struct ns {
 };
 
 /* 0: the kernel does not know it, or nobody has been born there yet. */
-static int ns_of(const char *who, const char *name, ino_t *out, struct cr_err *err)
+static int ns_of(int dirfd, const char *name, ino_t *out, struct cr_err *err)
 {
-	char path[64], text[64];
-	unsigned long id;
+	char text[64], *id;
 	ssize_t n;
 
 	*out = 0;
-	snprintf(path, sizeof(path), "/proc/%s/ns/%s", who, name);
 	/* "net:[4026531840]": to follow the link would make an inode of it. */
-	n = readlink(path, text, sizeof(text) - 1);
+	n = readlinkat(dirfd, name, text, sizeof(text) - 1);
 	if (n < 0)
-		return errno == ENOENT ? 0 : cr_err_sys(err, "unable to read %s", path);
+		return errno == ENOENT ? 0 : cr_err_sys(err, "unable to read ns/%s", name);
 	text[n] = '\0';
-	if (sscanf(text, "%*[a-z_]:[%lu]", &id) != 1 || !id)
-		return cr_err_set(err, CR_SYSTEM, "%s: not understood", path);
-	*out = id;
-	return 0;
+	id = strchr(text, '[');
+	*out = id ? strtoul(id + 1, NULL, 10) : 0;
+	return *out ? 0 : cr_err_set(err, CR_SYSTEM, "ns/%s: not understood", name);
 }
 
-static int check_namespace(struct check *c, const struct cr_process *p, const struct ns *ns,
-			   ino_t own, struct cr_err *err)
+static int open_ns(pid_t pid, struct cr_err *err)
 {
-	char who[16], kind[96];
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns", (int)pid);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? cr_err_sys(err, "unable to open %s", path) : fd;
+}
+
+static int check_namespace(struct check *c, const struct cr_process *p, int dirfd,
+			   const struct ns *ns, ino_t own, struct cr_err *err)
+{
+	char kind[96];
 	ino_t its, children;
 
-	snprintf(who, sizeof(who), "%d", (int)cr_process_eye(p));
-	if (ns_of(who, ns->name, &its, err) < 0)
+	if (ns_of(dirfd, ns->name, &its, err) < 0)
 		return -1;
 	/* The kernel knows it, so everybody who lives is in one. */
 	if (!its)
@@ -95,7 +101,7 @@ static int check_namespace(struct check *c, const struct cr_process *p, const st
 	}
 	if (!ns->of_children)
 		return 0;
-	if (ns_of(who, ns->of_children, &children, err) < 0)
+	if (ns_of(dirfd, ns->of_children, &children, err) < 0)
 		return -1;
 	if (children == own)
 		return 0;
@@ -108,16 +114,24 @@ static ino_t own_ns[sizeof(namespaces) / sizeof(namespaces[0])];
 
 int refuse_prepare(struct cr_err *err)
 {
+	cr_auto_fd int dirfd = open_ns(getpid(), err);
+
+	if (dirfd < 0)
+		return -1;
 	for (size_t i = 0; i < sizeof(own_ns) / sizeof(own_ns[0]); i++)
-		if (ns_of("self", namespaces[i].name, &own_ns[i], err) < 0)
+		if (ns_of(dirfd, namespaces[i].name, &own_ns[i], err) < 0)
 			return -1;
 	return 0;
 }
 
 static int check_namespaces(struct check *c, const struct cr_process *p, struct cr_err *err)
 {
+	cr_auto_fd int dirfd = open_ns(cr_process_eye(p), err);
+
+	if (dirfd < 0)
+		return -1;
 	for (size_t i = 0; i < sizeof(own_ns) / sizeof(own_ns[0]); i++)
-		if (own_ns[i] && check_namespace(c, p, &namespaces[i], own_ns[i], err) < 0)
+		if (own_ns[i] && check_namespace(c, p, dirfd, &namespaces[i], own_ns[i], err) < 0)
 			return -1;
 	return 0;
 }
@@ -273,7 +287,6 @@ static int check_labels(struct check *c, const struct cr_process *p, struct cr_e
 	const char *label = properties_label(cr_process_eye(p), "current");
 	char own[1024], what[64];
 
-	c->no_labels = !label;
 	if (!label)
 		return 0;
 	snprintf(own, sizeof(own), "%s", label);
@@ -318,7 +331,7 @@ static int check_process(struct check *c, const struct cr_process *p, const stru
 		return 0;
 	if (check_namespaces(c, p, err) < 0 || check_shared(c, p, &kin->share, err) < 0)
 		return -1;
-	if (!c->no_labels && check_labels(c, p, err) < 0)
+	if (check_labels(c, p, err) < 0)
 		return -1;
 	if (check_tags(c, p, err) < 0)
 		return -1;

@@ -61,6 +61,11 @@ static const struct cpus *online(struct cr_err *err)
 	return &all;
 }
 
+int scheduling_prepare(struct cr_err *err)
+{
+	return online(err) ? 0 : -1;
+}
+
 static int fill_cpus(pid_t tid, const char *status, Cr__Sched *s, struct cr_err *err)
 {
 	const char *list = cr_proc_field(status, "Cpus_allowed_list");

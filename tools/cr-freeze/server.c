@@ -135,15 +135,22 @@ static void wait_for_ready(struct server *s, int ms)
 	s->deadline = after_ms(ms);
 }
 
-/* The freeze begins when the last of them has prepared itself. */
-static uint64_t ready_deadline(const struct server *s)
+static uint64_t last_hold(const struct server *s)
 {
-	uint64_t last = s->deadline;
+	uint64_t last = 0;
 
 	for (unsigned int i = 0; i < s->n_clients; i++)
 		if (s->clients[i].held_until > last)
 			last = s->clients[i].held_until;
 	return last;
+}
+
+/* The freeze begins when the last of them has prepared itself. */
+static uint64_t ready_deadline(const struct server *s)
+{
+	uint64_t last = last_hold(s);
+
+	return last > s->deadline ? last : s->deadline;
 }
 
 static void hold(struct server *s, struct client *c, uint32_t ms)
@@ -364,17 +371,25 @@ static int serve_once(struct server *s, int out_fd, int ms, struct cr_err *err)
 	return pfd[AT_OUT].revents & (POLLERR | POLLNVAL) ? 1 : 0;
 }
 
+/*
+ * The tail says that all are there; those that asked for time to prepare
+ * themselves did so before it could, but need not have been heard first.
+ */
 int server_wait_ready(struct server *s, int out_fd, int ms, struct cr_err *err)
 {
+	bool heard = false;
+
 	s->wait_ms = ms;
 	wait_for_ready(s, ms);
-	while (!s->ready) {
-		uint64_t now = cr_now_ns(), until = ready_deadline(s);
+	for (;;) {
+		uint64_t now = cr_now_ns(), until = s->ready ? last_hold(s) : ready_deadline(s);
+		bool ready = s->ready;
 		int ret;
 
-		if (now >= until)
-			break;
-		ret = serve_once(s, out_fd, (int)((until - now + 999999) / 1000000), err);
+		if (now >= until && (heard || !ready))
+			return 0;
+		ret = serve_once(s, out_fd,
+				 now < until ? (int)((until - now + 999999) / 1000000) : 0, err);
 		if (ret < 0)
 			return -1;
 		if (ret > 0) {
@@ -383,8 +398,8 @@ int server_wait_ready(struct server *s, int out_fd, int ms, struct cr_err *err)
 			err->told = true;
 			return -1;
 		}
+		heard = ready;
 	}
-	return 0;
 }
 
 /* How long to wait at most, when the tree must not be held beyond @until_ns. */

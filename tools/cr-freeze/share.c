@@ -120,7 +120,7 @@ struct share *share_find(const struct cr_tree *tree, struct near *near, struct c
 		  .what = "working directory" },
 	};
 	struct share *list = calloc(tree->count, sizeof(*list));
-	int ret = list ? near_renew(near, err) : cr_err_sys(err, "out of memory");
+	int ret = list ? near_renew(near, tree, err) : cr_err_sys(err, "out of memory");
 
 	for (size_t k = 0; ret == 0 && k < sizeof(orders) / sizeof(orders[0]); k++) {
 		orders[k].list = calloc(tree->count + 1, sizeof(*orders[k].list));

@@ -114,7 +114,8 @@ static int read_own(struct cr_err *err)
 
 	if (cr_proc_read(getpid(), "cgroup", &text, NULL, err) < 0)
 		return err->errnum == ENOENT ? 0 : -1;
-	return cr_cgroup_hierarchies(text, hierarchies, MAX_HIERARCHIES, &n_hierarchies, err);
+	n_hierarchies = cr_cgroup_hierarchies(text, hierarchies, MAX_HIERARCHIES);
+	return cr_cgroup_find_mounts(hierarchies, n_hierarchies, err);
 }
 
 int cgroups_check(struct restore *r, struct cr_err *err)
