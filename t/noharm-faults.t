@@ -55,7 +55,7 @@ sub fail_at {
 			my $name = "$title: $fault";
 			my $r = pipeline($t, env => { CR_FAULT => $fault });
 
-			is(describe($r->{status}[index_of($program)]), 'killed by signal 9', "$name: dies");
+			is(describe($r->{status}[index_of($program)]), 'killed by signal 9', "$name: dies") or diag($r->{err});
 			is(harm($t, forgive => scalar $fault =~ /^cr-freeze:(seize|stopped):/), '',
 				"$name: no harm") or diag($r->{err});
 			is(image_harm($r), '', "$name: a good image or none");
@@ -111,7 +111,7 @@ for my $end ('kill', 'stop') {
 
 		($f, @pids) = family();
 		$r = pipeline($f, then => $end, env => { CR_FAULT => "$program:$point:1" });
-		is(describe($r->{status}[index_of($program)]), 'killed by signal 9', "$name: dies");
+		is(describe($r->{status}[index_of($program)]), 'killed by signal 9', "$name: dies") or diag($r->{err});
 		is(image_harm($r), '', "$name: a good image or none");
 		my $complete = $r->{complete};
 		if ($end eq 'stop' && $complete) {
@@ -138,7 +138,7 @@ for (passed($log)) {
 	my $r = run([tool('cr-inject'), '-t', $sleep, 'getpid'],
 		env => { CR_FAULT => "cr-inject:$point:1" });
 
-	is(describe($r->{status}), 'killed by signal 9', "cr-inject -t: $point: dies");
+	is(describe($r->{status}), 'killed by signal 9', "cr-inject -t: $point: dies") or diag($r->{err});
 	ok(wait_for(10, sub {
 		slurp("/proc/$sleep/maps") eq $maps &&
 			slurp("/proc/$sleep/status") =~ /^State:\s+S.*^TracerPid:\s+0\n.*^SigBlk:\s+0+\n/ms;
