@@ -59,7 +59,8 @@ sub become_odd {
 	call('sched_setscheduler', 0, 3, pack('i', 0)) == 0 or die "sched_setscheduler: $!";
 	call('prctl', 29, 1000000000, 0, 0, 0) == 0 or die "timer slack: $!";
 	call('prctl', 41, 1, 0, 0, 0) == 0 or die "THP: $!";
-	call('prctl', 67, 1, 0, 0, 0);		# memory merge (6.4)
+	# Memory merge (6.4); to end it takes a look at every page of a sanitizer's shadow.
+	call('prctl', 67, 1, 0, 0, 0) unless $ENV{SANITIZE};
 	call('prctl', 33, 1, 1, 0, 0) == 0 or die "MCE: $!";
 	call('set_mempolicy', 3, pack('Q', 1), 64) == 0 or die "set_mempolicy: $!" if -d '/sys/devices/system/node/node0';
 	spew('/proc/self/oom_score_adj', 500);
