@@ -60,11 +60,12 @@ sub session_of {
 	}
 }
 
-# An orphan that has the table of the root, whose parent is another ancestor.
-{
+# An orphan that has the table of the root, whose parent is another ancestor; also
+# when it becomes one while a stage still prepares itself.
+for my $late (0, 1) {
 	my $dir = tmpdir();
 	my $code = 'if (!syscall(56, 0x411, 0, 0, 0, 0)) {' .
-		'syscall(60, 0) if syscall(56, 0x411, 0, 0, 0, 0);' .
+		'if (syscall(56, 0x411, 0, 0, 0, 0)) { select(undef, undef, undef, 0.02) until -e "leave"; syscall(60, 0) }' .
 		'open(F, ">", "orphan.new"); print F syscall(39); close(F);' .
 		'rename("orphan.new", "orphan"); select(undef, undef, undef, 0.02) until -e "over";' .
 		'syscall(60, 0) } wait; select(undef, undef, undef, 0.02) until -e "over"';
@@ -73,8 +74,17 @@ sub session_of {
 	wait_for(20, sub { -e "$dir/orphan" && -e "$dir/root" });
 	my $orphan = CRTest::slurp("$dir/orphan");
 	chomp(my $root = CRTest::slurp("$dir/root"));
-	wait_for(20, sub { CRTest::slurp("/proc/$orphan/status", 1) =~ /^PPid:\t(\d+)/m && $1 != $root });
-	my $r = exits(1, [tool('cr-checkpoint'), '-t', $root, '-D', tmpdir()], 'an orphan shares a table');
+	my ($maker) = CRTest::slurp("/proc/$orphan/status") =~ /^PPid:\t(\d+)/m;
+	my $r;
+	if ($late) {
+		$r = exits(1, ['bash', '-c', "set -o pipefail; (sleep 0.7; : >'$dir/leave') & " .
+			"'$BIN/cr-freeze' -t $root | '$BUILD/t/stage' -H 60000 -s 1500 -o '$dir/seen' | " .
+			"'$BIN/cr-imgtool' show - >/dev/null"], 'one who becomes an orphan shares a table');
+	} else {
+		touch("$dir/leave");
+		wait_for(20, sub { CRTest::slurp("/proc/$orphan/status", 1) =~ /^PPid:\t(\d+)/m && $1 != $maker });
+		$r = exits(1, [tool('cr-checkpoint'), '-t', $root, '-D', tmpdir()], 'an orphan shares a table');
+	}
 	like($r->{err}, qr/^cr-freeze: pid $root: shares its descriptor table with process $orphan outside/m,
 		'it is refused');
 	touch("$dir/over");

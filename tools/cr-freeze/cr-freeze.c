@@ -266,6 +266,7 @@ static int run(struct server **srv, struct cr_writer **w, enum finish how, struc
 	ret = prepare(&near, err);
 	if (ret == 0 && cr_stage_is_pipe(STDOUT_FILENO))
 		ret = server_wait_ready(*srv, STDOUT_FILENO, READY_MS, err);
+	near_update(&near);
 	if (ret == 0)
 		ret = frozen(*srv, *w, &near, how, err);
 	near_release(&near);

@@ -63,11 +63,22 @@ static long newest(void)
 
 void near_sample(struct near *n, pid_t root)
 {
+	cr_auto_free pid_t *kids = NULL;
+	unsigned int count = 0;
 	struct cr_err ignored;
 
 	*n = (struct near){ .root = root, .newest = newest() };
+	n->childless = cr_proc_children(root, &kids, &count, &ignored) == 0 && !count;
 	if (find(n, &ignored) < 0)
 		n->newest = -1;
+}
+
+void near_update(struct near *n)
+{
+	if (n->childless)
+		return;
+	near_release(n);
+	near_sample(n, n->root);
 }
 
 static bool in_tree(const struct cr_tree *tree, pid_t id)
@@ -100,4 +111,5 @@ int near_renew(struct near *n, const struct cr_tree *tree, struct cr_err *err)
 void near_release(struct near *n)
 {
 	free(n->list);
+	n->list = NULL;
 }

@@ -6,12 +6,14 @@
  * init.
  *
  * To find them takes a good part of what a small tree is frozen for.  So they
- * are looked for before the freeze, and again only when somebody has been born
- * since.
+ * are looked for before the freeze.  In the freeze who was born since is added,
+ * relative or not.  Who belonged to the tree and was orphaned since would be
+ * missed: when the root has children, near_update() looks again.
  */
 #ifndef NEAR_H
 #define NEAR_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "err.h"
@@ -20,12 +22,16 @@
 struct near {
 	pid_t root;
 	long newest;		/* the pid or tid given out last; -1 is not known */
+	bool childless;		/* the root was */
 	pid_t *list;
 	unsigned int count;
 };
 
 /* Before the freeze; what fails is done by near_renew(). */
 void near_sample(struct near *n, pid_t root);
+
+/* Right before the freeze. */
+void near_update(struct near *n);
 
 /* Once the tree is frozen: with all that may have come since, relatives or not. */
 int near_renew(struct near *n, const struct cr_tree *tree, struct cr_err *err) CR_MUST;
