@@ -67,11 +67,7 @@ int main(void)
 	while (!s->owned)
 		t_sleep_ms(1);
 	pthread_mutex_lock(&mutex);
-	if (pthread_create(&t, NULL, wait_for_it, NULL) != 0)
-		t_fatal("pthread_create");
-	while (!waiting)
-		t_sleep_ms(1);
-	t_sleep_ms(20);
+	start_waiter(&t, wait_for_it, &waiting);
 	t_ready();
 	if (t_spoiled()) {
 		pthread_mutex_unlock(&mutex);
